@@ -1,0 +1,421 @@
+"""The application's side of a transport connection, without I/O.
+
+A request is active from its BEGIN_REQUEST until our END_REQUEST. What may arrive for it in between
+is in ``states``; what is not there, like every other malformed input, has one outcome:
+
+========================================================  ====================
+what arrives                                              what dies of it
+========================================================  ====================
+a version other than 1                                    transport connection
+an application record type with request id 0              transport connection
+GET_VALUES whose pairs overrun                            transport connection
+BEGIN_REQUEST of another size than 8                      request
+BEGIN_REQUEST for an active request id                    request
+a role that does not exist (END_REQUEST: UNKNOWN_ROLE)    request
+more requests at once than allowed (OVERLOADED, or
+CANT_MPX_CONN where one is allowed)                       request
+PARAMS whose pairs overrun, or beyond a bound             request
+a stream record before its time or after its end          request
+any other type with an active request id                  request
+any record for an inactive request id                     nothing (§3.3)
+an unknown management record                              nothing: UNKNOWN_TYPE (§4.2)
+========================================================  ====================
+
+A request that dies this way stays active, deaf to whatever else comes for it, until its END_REQUEST
+is sent: the Web server waits for one, and for a page in STDOUT with it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from gfcgi import limits
+from gfcgi.errors import Fatal, LimitExceeded, LocalProtocolError, RemoteProtocolError
+from gfcgi.protocol.events import (
+    AbortRequest,
+    BeginRequest,
+    Data,
+    EndRequest,
+    GetValues,
+    GetValuesResult,
+    Stderr,
+    Stdin,
+    Stdout,
+    UnknownType,
+)
+from gfcgi.protocol.framing import Connection, encode_stream
+from gfcgi.protocol.params import decode_pairs, decode_params, encode_pairs
+from gfcgi.protocol.records import (
+    BEGIN_REQUEST_BODY,
+    END_REQUEST_BODY,
+    KEEP_CONN,
+    NULL_REQUEST_ID,
+    UNKNOWN_TYPE_BODY,
+    ProtocolStatus,
+    RecordType,
+    encode_record,
+)
+from gfcgi.protocol.states import STREAM_TRANSITIONS, State
+
+if TYPE_CHECKING:
+    from gfcgi.protocol.events import Bytes, Event
+
+__all__ = ["ApplicationConnection"]
+
+# Plain ints: comparing with members of an IntEnum costs on the path of every record.
+_BEGIN_REQUEST: Final = int(RecordType.BEGIN_REQUEST)
+_ABORT_REQUEST: Final = int(RecordType.ABORT_REQUEST)
+_PARAMS: Final = int(RecordType.PARAMS)
+_STDIN: Final = int(RecordType.STDIN)
+_DATA: Final = int(RecordType.DATA)
+_STDOUT: Final = int(RecordType.STDOUT)
+_STDERR: Final = int(RecordType.STDERR)
+_GET_VALUES: Final = int(RecordType.GET_VALUES)
+_UNKNOWN_TYPE: Final = int(RecordType.UNKNOWN_TYPE)
+_END_REQUEST: Final = int(RecordType.END_REQUEST)
+_DEAD: Final = State.DEAD
+
+
+class _Request:
+    __slots__ = (
+        "block",
+        "block_bytes",
+        "keep_conn",
+        "role",
+        "state",
+        "stderr_open",
+        "stdout_ended",
+    )
+
+    def __init__(self, role: int, keep_conn: bool) -> None:
+        self.role = role
+        self.keep_conn = keep_conn
+        self.state = State.PARAMS
+        self.block: list[bytes] = []
+        self.block_bytes = 0
+        self.stdout_ended = False
+        self.stderr_open = False
+
+
+class ApplicationConnection(Connection):
+    """The application's core: gives BeginRequest, Stdin, Data, AbortRequest, GetValues, UnknownType.
+
+    It sends Stdout, Stderr, EndRequest, GetValuesResult and UnknownType; ``send`` returns buffers
+    that are to be written whole and in their order, without those of another call in between.
+    """
+
+    __slots__ = (
+        "_active",
+        "_close_wanted",
+        "_ignored_bytes",
+        "_input_lost",
+        "_max_concurrent_requests",
+        "_max_params_bytes",
+        "_max_params_pairs",
+    )
+
+    _STREAMS = frozenset({_PARAMS, _STDIN, _DATA})
+
+    def __init__(
+        self,
+        *,
+        max_params_bytes: int = limits.MAX_PARAMS_BYTES,
+        max_params_pairs: int = limits.MAX_PARAMS_PAIRS,
+        max_concurrent_requests: int = limits.MAX_CONCURRENT_REQUESTS_PER_CONNECTION,
+    ) -> None:
+        super().__init__()
+        self._active: dict[int, _Request] = {}
+        self._close_wanted = False
+        self._ignored_bytes = 0
+        self._input_lost = False
+        self._max_params_bytes = max_params_bytes
+        self._max_params_pairs = max_params_pairs
+        self._max_concurrent_requests = max_concurrent_requests
+
+    @property
+    def active_requests(self) -> int:
+        """Requests begun and not ended."""
+        return len(self._active)
+
+    @property
+    def receiving_params(self) -> bool:
+        """Whether a request has begun whose PARAMS are not complete, or a record is incomplete."""
+        if self.has_buffered_data:
+            return True
+        return any(request.state is State.PARAMS for request in self._active.values())
+
+    @property
+    def should_close(self) -> bool:
+        """Whether closing is ours: no request is active, and one ended without KEEP_CONN (§3.5)."""
+        return self._close_wanted and not self._active
+
+    @property
+    def input_was_lost(self) -> bool:
+        """Whether a request ended while the Web server may still have been sending for it."""
+        return self._input_lost
+
+    @property
+    def ignored_bytes(self) -> int:
+        """Stream bytes dropped for inactive request ids since the last BEGIN_REQUEST."""
+        return self._ignored_bytes
+
+    def receive_eof(self) -> None:
+        super().receive_eof()
+        for request_id, request in self._active.items():
+            if request.state is State.PARAMS:
+                raise self._fail(
+                    f"the transport connection ended in the PARAMS of request {request_id}", "5.2"
+                )
+
+    # -- what arrives
+
+    def _accepts(self, record_type: int, request_id: int, length: int) -> bool:
+        request = self._active.get(request_id)
+        if request is None:
+            if request_id == NULL_REQUEST_ID:
+                raise self._null_request_id(record_type)
+            self._ignored_bytes += length
+            return False
+        state = request.state
+        if state is _DEAD:
+            return False
+        if record_type not in STREAM_TRANSITIONS[request.role][state]:
+            self._out_of_place(request_id, request, record_type)
+        return True
+
+    def _stream_data(self, record_type: int, request_id: int, piece: bytes) -> Event | None:
+        request = self._active.get(request_id)
+        if request is None or request.state is _DEAD:
+            return None
+        if record_type == _STDIN:
+            return Stdin(request_id, piece)
+        if record_type == _DATA:
+            return Data(request_id, piece)
+        request.block_bytes += len(piece)
+        if request.block_bytes > self._max_params_bytes:
+            request.state = State.DEAD
+            raise LimitExceeded(
+                "PARAMS are too long",
+                limit="max_params_bytes",
+                value=self._max_params_bytes,
+                section="5.2",
+                request_id=request_id,
+                http_status="431 Request Header Fields Too Large",
+            )
+        request.block.append(piece)
+        return None
+
+    def _record(self, record_type: int, request_id: int, content: bytes) -> Event | None:
+        if record_type == _BEGIN_REQUEST and request_id:
+            self._begin_request(request_id, content)
+            return None
+        request = self._active.get(request_id)
+        if request is None:
+            if request_id == NULL_REQUEST_ID:
+                return self._management_record(record_type, content)
+            return None
+        if request.state is _DEAD:
+            return None
+        if record_type == _ABORT_REQUEST:
+            request.state = State.DEAD
+            return AbortRequest(request_id)
+        after = STREAM_TRANSITIONS[request.role][request.state].get(record_type)
+        if after is None:
+            self._out_of_place(request_id, request, record_type)
+        request.state = after
+        if record_type == _STDIN:
+            return Stdin(request_id, b"")
+        if record_type == _DATA:
+            return Data(request_id, b"")
+        block = b"".join(request.block)
+        request.block = []
+        try:
+            params, repeated = decode_params(block, max_pairs=self._max_params_pairs)
+        except RemoteProtocolError as error:
+            request.state = State.DEAD
+            error.request_id = request_id
+            error.fatal = Fatal.REQUEST
+            raise
+        return BeginRequest(request_id, request.role, request.keep_conn, params, repeated)
+
+    def _begin_request(self, request_id: int, content: bytes) -> None:
+        request = self._active.get(request_id)
+        if request is not None:
+            if request.state is not _DEAD:
+                self._refuse(
+                    request_id, request, "BEGIN_REQUEST for an active request id", section="3.3"
+                )
+            return
+        if len(content) != BEGIN_REQUEST_BODY.size:
+            request = self._active[request_id] = _Request(0, keep_conn=False)
+            self._refuse(
+                request_id,
+                request,
+                f"BEGIN_REQUEST of {len(content)} bytes, where 8 are due",
+                section="5.1",
+            )
+        self._ignored_bytes = 0
+        role, flags = BEGIN_REQUEST_BODY.unpack(content)
+        request = _Request(role, keep_conn=bool(flags & KEEP_CONN))
+        others = len(self._active)
+        self._active[request_id] = request
+        if role not in STREAM_TRANSITIONS:
+            self._refuse(
+                request_id,
+                request,
+                f"role {role} does not exist",
+                section="6",
+                protocol_status=ProtocolStatus.UNKNOWN_ROLE,
+                http_status="500 Internal Server Error",
+            )
+        most = self._max_concurrent_requests
+        if others >= most:
+            request.state = State.DEAD
+            raise LimitExceeded(
+                "too many requests at once on a transport connection",
+                limit="max_concurrent_requests_per_connection",
+                value=most,
+                section="5.5",
+                request_id=request_id,
+                protocol_status=(
+                    ProtocolStatus.CANT_MPX_CONN if most == 1 else ProtocolStatus.OVERLOADED
+                ),
+                http_status="503 Service Unavailable",
+            )
+
+    def _management_record(self, record_type: int, content: bytes) -> Event | None:
+        if record_type == _GET_VALUES:
+            try:
+                pairs = decode_pairs(content)
+            except RemoteProtocolError as error:
+                raise self._fail(f"GET_VALUES: {error.reason}", error.section) from None
+            return GetValues(tuple(name for name, _ in pairs))
+        if record_type == _UNKNOWN_TYPE:
+            # Answering it with another would never end.
+            return None
+        if _BEGIN_REQUEST <= record_type <= _DATA:
+            raise self._null_request_id(record_type)
+        return UnknownType(record_type)
+
+    # -- what is wrong with it
+
+    def _null_request_id(self, record_type: int) -> RemoteProtocolError:
+        return self._fail(
+            f"{RecordType(record_type).name} with request id 0, which is for management", "3.3"
+        )
+
+    def _out_of_place(self, request_id: int, request: _Request, record_type: int) -> NoReturn:
+        try:
+            name = RecordType(record_type).name
+        except ValueError:
+            name = f"a record of unknown type {record_type}"
+        state = request.state.name.replace("_", " ")
+        self._refuse(
+            request_id,
+            request,
+            f"{name} out of place, with these streams open: {state}",
+            section="3.3",
+        )
+
+    def _refuse(
+        self,
+        request_id: int,
+        request: _Request,
+        reason: str,
+        *,
+        section: str,
+        protocol_status: int = ProtocolStatus.REQUEST_COMPLETE,
+        http_status: str = "400 Bad Request",
+    ) -> NoReturn:
+        request.state = State.DEAD
+        raise RemoteProtocolError(
+            reason,
+            section=section,
+            request_id=request_id,
+            fatal=Fatal.REQUEST,
+            protocol_status=protocol_status,
+            http_status=http_status,
+        )
+
+    # -- what is sent
+
+    def send(
+        self, event: Stdout | Stderr | EndRequest | GetValuesResult | UnknownType
+    ) -> list[Bytes]:
+        """Return the buffers to write for ``event``; long stream data is referred to, not copied.
+
+        Raises: LocalProtocolError for a request that is not active or a stream that has ended.
+        """
+        if isinstance(event, Stdout):
+            return self.send_stdout(event.request_id, event.data)
+        if isinstance(event, Stderr):
+            return self._send_stderr(event.request_id, event.data)
+        if isinstance(event, EndRequest):
+            return self.send_end(
+                event.request_id,
+                app_status=event.app_status,
+                protocol_status=event.protocol_status,
+            )
+        if isinstance(event, GetValuesResult):
+            content = encode_pairs(event.values.items())
+            return [encode_record(RecordType.GET_VALUES_RESULT, NULL_REQUEST_ID, content)]
+        if isinstance(event, UnknownType):
+            content = UNKNOWN_TYPE_BODY.pack(event.record_type)
+            return [encode_record(RecordType.UNKNOWN_TYPE, NULL_REQUEST_ID, content)]
+        raise LocalProtocolError(f"an application does not send {event!r}", section="8")
+
+    def send_stdout(self, request_id: int, data: Bytes) -> list[Bytes]:
+        """As ``send(Stdout(request_id, data))``."""
+        request = self._sendable(request_id)
+        if request.stdout_ended:
+            raise LocalProtocolError(
+                "STDOUT has ended already", section="3.3", request_id=request_id
+            )
+        if len(data) == 0:
+            request.stdout_ended = True
+            return [encode_record(_STDOUT, request_id, b"")]
+        return encode_stream(RecordType.STDOUT, request_id, data)
+
+    def _send_stderr(self, request_id: int, data: Bytes) -> list[Bytes]:
+        request = self._sendable(request_id)
+        if len(data) == 0:
+            request.stderr_open = False
+            return [encode_record(_STDERR, request_id, b"")]
+        request.stderr_open = True
+        return encode_stream(RecordType.STDERR, request_id, data)
+
+    def send_end(
+        self,
+        request_id: int,
+        data: Bytes = b"",
+        *,
+        app_status: int = 0,
+        protocol_status: int = ProtocolStatus.REQUEST_COMPLETE,
+    ) -> list[Bytes]:
+        """End a request: the last of STDOUT, the ends of its streams, and END_REQUEST.
+
+        They belong into one write, because some Web servers mistake anything less for a broken
+        answer. The request is not active any more.
+        """
+        request = self._sendable(request_id)
+        buffers = encode_stream(RecordType.STDOUT, request_id, data) if len(data) else []
+        if request.stderr_open:
+            buffers.append(encode_record(_STDERR, request_id, b""))
+        if not request.stdout_ended:
+            buffers.append(encode_record(_STDOUT, request_id, b""))
+        body = END_REQUEST_BODY.pack(app_status, protocol_status)
+        buffers.append(encode_record(_END_REQUEST, request_id, body))
+        del self._active[request_id]
+        if not request.keep_conn:
+            self._close_wanted = True
+        if request.state is not State.COMPLETE:
+            self._input_lost = True
+        return buffers
+
+    def _sendable(self, request_id: int) -> _Request:
+        request = self._active.get(request_id)
+        if request is None:
+            raise LocalProtocolError(
+                f"request {request_id} is not active", section="3.3", request_id=request_id
+            )
+        return request

@@ -1,0 +1,147 @@
+"""What the cores take and give: one class for each thing a side can say.
+
+The same objects serve both directions. What the Web server's core is given to send is, event for
+event, what the application's core gives out. Streams say their end as on the wire: with empty
+data (§3.3).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final, Literal
+
+from gfcgi.protocol.params import Pairs
+from gfcgi.protocol.records import ProtocolStatus
+
+__all__ = [
+    "NEED_DATA",
+    "AbortRequest",
+    "BeginRequest",
+    "Data",
+    "EndRequest",
+    "Event",
+    "GetValues",
+    "GetValuesResult",
+    "NeedData",
+    "Stderr",
+    "Stdin",
+    "Stdout",
+    "StreamEvent",
+    "UnknownType",
+]
+
+Bytes = bytes | bytearray | memoryview
+
+
+class NeedData(Enum):
+    """The type of NEED_DATA, which ``next_event`` answers until more bytes are received."""
+
+    NEED_DATA = "NEED_DATA"
+
+
+NEED_DATA: Final = NeedData.NEED_DATA
+
+
+@dataclass(slots=True)
+class BeginRequest:
+    """A request and its complete params: BEGIN_REQUEST (§5.1) and the whole PARAMS stream (§5.2).
+
+    ``params`` maps names to values, both str in latin-1; ``repeated`` holds, in order, the pairs
+    whose name ``params`` has already. ``role`` is a Role: for any other number the core answers
+    by itself with an error.
+    """
+
+    request_id: int
+    role: int
+    keep_conn: bool
+    params: dict[str, str]
+    repeated: Pairs = ()
+
+
+@dataclass(slots=True)
+class AbortRequest:
+    """The Web server gives the request up (§5.4). It may come before any BeginRequest was given."""
+
+    request_id: int
+
+
+@dataclass(slots=True)
+class StreamEvent:
+    """A piece of a stream; empty ``data`` is the stream's end."""
+
+    request_id: int
+    data: Bytes
+
+
+class Stdin(StreamEvent):
+    """Of the request's body, from the Web server (§5.3)."""
+
+    __slots__ = ()
+
+
+class Data(StreamEvent):
+    """Of the file that a Filter filters, from the Web server (§5.3)."""
+
+    __slots__ = ()
+
+
+class Stdout(StreamEvent):
+    """Of the response, from the application (§5.3)."""
+
+    __slots__ = ()
+
+
+class Stderr(StreamEvent):
+    """Of the application's error output (§5.3)."""
+
+    __slots__ = ()
+
+
+@dataclass(slots=True)
+class EndRequest:
+    """The request is over (§5.5). The transport connection stays open if keep_conn was set."""
+
+    request_id: int
+    app_status: int = 0
+    protocol_status: int = ProtocolStatus.REQUEST_COMPLETE
+
+
+@dataclass(slots=True)
+class GetValues:
+    """The Web server asks for variables by name (§4.1)."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class GetValuesResult:
+    """The application's answer: the variables that it knows (§4.1)."""
+
+    values: dict[str, str]
+
+
+@dataclass(slots=True)
+class UnknownType:
+    """A management record of a type that is not understood (§4.2).
+
+    Given by the application's core, it is to be sent back as it is.
+    """
+
+    record_type: int
+
+
+Event = (
+    BeginRequest
+    | AbortRequest
+    | Stdin
+    | Data
+    | Stdout
+    | Stderr
+    | EndRequest
+    | GetValues
+    | GetValuesResult
+    | UnknownType
+)
+
+NextEvent = Event | Literal[NeedData.NEED_DATA]

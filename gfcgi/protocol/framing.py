@@ -1,0 +1,173 @@
+"""Bytes into records, for either side: the part that both cores share.
+
+Content of streams is handed on as it comes, in pieces, so that the longest thing kept here is one
+record of any other type. Splitting the bytes differently changes only how stream data is cut.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, ClassVar
+
+from gfcgi.errors import Fatal, LocalProtocolError, RemoteProtocolError
+from gfcgi.protocol.events import NEED_DATA
+from gfcgi.protocol.records import (
+    HEADER,
+    HEADER_BYTES,
+    PADDED_CONTENT_BYTES,
+    PADDING,
+    VERSION_1,
+    RecordType,
+)
+
+if TYPE_CHECKING:
+    from gfcgi.protocol.events import Bytes, Event, NextEvent
+
+__all__ = ["Connection", "encode_stream"]
+
+_COPIED_CONTENT_BYTES = 16 * 1024
+"""Up to here one buffer with header, content and padding is cheaper than three."""
+
+
+class Connection(ABC):
+    """One side of a transport connection, without I/O.
+
+    Feed it with ``receive_data``, then pull ``next_event`` until that answers NEED_DATA. Not
+    pulling is backpressure: nothing is done with bytes before they are pulled.
+    """
+
+    __slots__ = ("_buffer", "_content_left", "_failure", "_offset", "_request_id", "_skip", "_type")
+
+    _STREAMS: ClassVar[frozenset[int]]
+    """The record types whose content may be handed on in pieces."""
+
+    def __init__(self) -> None:
+        self._buffer = b""
+        self._offset = 0
+        self._type = 0
+        self._request_id = 0
+        self._content_left = 0
+        self._skip = 0
+        self._failure: RemoteProtocolError | None = None
+
+    def receive_data(self, data: bytes) -> None:
+        """Take bytes that arrived on the transport connection."""
+        if self._offset == len(self._buffer):
+            self._buffer = data
+        else:
+            self._buffer = self._buffer[self._offset :] + data
+        self._offset = 0
+
+    @property
+    def has_buffered_data(self) -> bool:
+        """Whether bytes were received that no event has used up yet."""
+        return self._offset != len(self._buffer)
+
+    def receive_eof(self) -> None:
+        """Take the end of the transport connection; whatever was active on it is lost.
+
+        Raises: RemoteProtocolError if it came in the middle of a record (§3.3) or of PARAMS.
+        """
+        if self._content_left or self._skip or self.has_buffered_data:
+            raise self._fail("the transport connection ended in the middle of a record", "3.3")
+
+    def next_event(self) -> NextEvent:
+        """Return the next event that the received bytes make, or NEED_DATA.
+
+        Raises: RemoteProtocolError; after one whose ``fatal`` is the request, go on pulling,
+        after the others every call raises it again.
+        """
+        while True:
+            event: Event | None
+            if self._content_left:
+                piece = self._take(self._content_left)
+                if not piece:
+                    return NEED_DATA
+                self._content_left -= len(piece)
+                event = self._stream_data(self._type, self._request_id, piece)
+            else:
+                if self._skip:
+                    self._skip -= len(self._take(self._skip))
+                    if self._skip:
+                        return NEED_DATA
+                offset = self._offset
+                if self._failure is not None:
+                    raise self._failure
+                start = offset + HEADER_BYTES
+                available = len(self._buffer) - start
+                if available < 0:
+                    return NEED_DATA
+                version, record_type, request_id, length, padding = HEADER.unpack_from(
+                    self._buffer, offset
+                )
+                if version != VERSION_1:
+                    raise self._fail(f"version {version}, where only 1 exists", "3.3")
+                if length == 0 or record_type not in self._STREAMS:
+                    if available < length:
+                        return NEED_DATA
+                    self._offset = start + length
+                    self._skip = padding
+                    event = self._record(
+                        record_type, request_id, self._buffer[start : start + length]
+                    )
+                else:
+                    self._offset = start
+                    self._skip = length + padding
+                    if self._accepts(record_type, request_id, length):
+                        self._skip = padding
+                        self._type = record_type
+                        self._request_id = request_id
+                        self._content_left = length
+                    continue
+            if event is not None:
+                return event
+
+    def _take(self, most: int) -> bytes:
+        start = self._offset
+        piece = self._buffer[start : start + most]
+        self._offset = start + len(piece)
+        return piece
+
+    def _fail(self, reason: str, section: str) -> RemoteProtocolError:
+        self._failure = RemoteProtocolError(
+            reason, section=section, fatal=Fatal.TRANSPORT_CONNECTION
+        )
+        return self._failure
+
+    @abstractmethod
+    def _accepts(self, record_type: int, request_id: int, length: int) -> bool:
+        """Whether the content of this stream record is wanted; if not, it is skipped (§3.3).
+
+        Raises: RemoteProtocolError where the record is out of place.
+        """
+
+    @abstractmethod
+    def _stream_data(self, record_type: int, request_id: int, piece: bytes) -> Event | None:
+        """Take a piece of a stream."""
+
+    @abstractmethod
+    def _record(self, record_type: int, request_id: int, content: bytes) -> Event | None:
+        """Take a complete record: the end of a stream, or any type that is no stream."""
+
+
+def encode_stream(record_type: RecordType, request_id: int, data: Bytes) -> list[Bytes]:
+    """Cut ``data`` (not empty) into records; long data is referred to, not copied (§3.3)."""
+    length = len(data)
+    if length <= _COPIED_CONTENT_BYTES:
+        padding = -length & 7
+        header = HEADER.pack(VERSION_1, record_type, request_id, length, padding)
+        return [b"".join((header, data, PADDING[padding]))]
+    view = memoryview(data)
+    if view.itemsize != 1 or not view.contiguous:
+        raise LocalProtocolError("stream data is not plain bytes", section="3.3")
+    buffers: list[Bytes] = []
+    for start in range(0, length, PADDED_CONTENT_BYTES):
+        piece = view[start : start + PADDED_CONTENT_BYTES]
+        padding = -len(piece) & 7
+        buffers += (
+            HEADER.pack(VERSION_1, record_type, request_id, len(piece), padding),
+            piece,
+        )
+    if padding:
+        buffers.append(PADDING[padding])
+    return buffers
