@@ -1,0 +1,460 @@
+"""Every option, once.
+
+A field of ``Options`` is the option: its default stands there, and its metadata holds what else
+there is to know. From that come the keywords of ``gfcgi.run``, the command line, the environment
+variables and the reference table of the docs. A keyword wins over the command line, that over the
+environment, that over the default; an environment variable that is empty counts as not set.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import Field, dataclass, field, fields
+from typing import Any, ClassVar, Final, Literal
+
+from gfcgi import limits
+from gfcgi.addresses import TCPAddress, parse_address, parse_host_port, parse_network
+from gfcgi.errors import ConfigError
+
+__all__ = ["DEFAULT_HTTP", "GROUPS", "Described", "Options", "described", "reference_table"]
+
+DEFAULT_HTTP: Final = "127.0.0.1:8000"
+LOG_LEVELS: Final = ("debug", "info", "warning", "error", "critical")
+GROUPS: Final = {
+    "listening": "Where it listens",
+    "application": "The application",
+    "limits": "Limits",
+    "timeouts": "Timeouts",
+}
+
+Parser = Callable[[object], object]
+
+
+@dataclass(frozen=True)
+class Described:
+    """What an option's metadata holds.
+
+    ``parse`` takes the text of a command line or of the environment as well as a keyword's value,
+    gives the option's value, and raises ValueError with a reason; it accepts its own result.
+    ``kind`` is how the command line has it: ``--name VALUE``, ``--name VALUE`` repeatedly,
+    ``--name`` and ``--no-name``, or ``--name [VALUE]`` with ``bare`` where there is no VALUE;
+    ``value`` is what the help has for VALUE.
+    """
+
+    group: str
+    parse: Parser
+    text: str
+    unit: str = ""
+    value: str = "VALUE"
+    kind: Literal["value", "list", "flag", "optional"] = "value"
+    bare: str | None = None
+    further_variables: tuple[str, ...] = ()
+
+
+# --- parsers -------------------------------------------------------------------------------------
+
+
+def _whole(minimum: int = 1, maximum: int = 2**63 - 1) -> Parser:
+    def parse(value: object) -> int:
+        if isinstance(value, str) and value.isascii() and value.isdigit():
+            value = int(value)
+        if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
+            raise ValueError(f"it must be a whole number of at least {minimum}")
+        if value > maximum:
+            raise ValueError(f"it must be at most {maximum}")
+        return value
+
+    return parse
+
+
+def _seconds(value: object) -> float:
+    reason = "it must be a number of seconds greater than 0"
+    if not isinstance(value, (int, float, str)) or isinstance(value, bool):
+        raise ValueError(reason)
+    try:
+        seconds = float(value)
+    except (ValueError, OverflowError):
+        raise ValueError(reason) from None
+    if not 0 < seconds < float("inf"):
+        raise ValueError(reason)
+    return seconds
+
+
+def _flag(value: object) -> bool:
+    words = {"1": True, "true": True, "yes": True, "on": True}
+    words |= {"0": False, "false": False, "no": False, "off": False}
+    if isinstance(value, str):
+        value = words.get(value.lower())
+    if not isinstance(value, bool):
+        raise ValueError("it must be one of 1, true, yes, on, 0, false, no, off")
+    return value
+
+
+def _name_or_number(value: object) -> str | None:
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        value = str(value)
+    if value is not None and not (isinstance(value, str) and value):
+        raise ValueError("it must be a name or a number")
+    return value
+
+
+def _mode(value: object) -> int | None:
+    reason = 'write it in octal, as in "0660"'
+    if isinstance(value, str):
+        try:
+            value = int(value.removeprefix("0o"), 8)
+        except ValueError:
+            raise ValueError(reason) from None
+    if value is not None and not (
+        isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 0o777
+    ):
+        raise ValueError(f"{reason}, of 0000 to 0777")
+    return value
+
+
+def _log_level(value: object) -> str:
+    if not isinstance(value, str) or value.lower() not in LOG_LEVELS:
+        raise ValueError(f"it must be one of {', '.join(LOG_LEVELS)}")
+    return value.lower()
+
+
+def _http(value: object) -> str | None:
+    if value is None or value is False:
+        return None
+    if value is True:
+        value = DEFAULT_HTTP
+    if not isinstance(value, (str, int)):
+        raise ValueError(f"write HOST:PORT, as in {DEFAULT_HTTP}")
+    text = str(value)
+    if text.isascii() and text.isdigit():
+        text = f"{parse_host_port(DEFAULT_HTTP)[0]}:{text}"
+    return str(TCPAddress(*parse_host_port(text)))
+
+
+def _texts(check: Callable[[str], object], *, example: str) -> Parser:
+    def parse(value: object) -> tuple[str, ...]:
+        given = [value] if isinstance(value, str) else value
+        if not isinstance(given, (list, tuple)) or not all(isinstance(v, str) for v in given):
+            raise ValueError(f"write text or a list of texts, as in {example}")
+        texts = tuple(text.strip() for part in given for text in part.split(",") if text.strip())
+        for text in texts:
+            try:
+                check(text)
+            except ValueError as error:
+                raise ValueError(f"{text}: {error}" if len(texts) > 1 else str(error)) from None
+        return texts
+
+    return parse
+
+
+# --- the options ---------------------------------------------------------------------------------
+
+
+def _option(group: str, parse: Parser, text: str, **more: Any) -> dict[str, object]:
+    return {"option": Described(group, parse, text, **more)}
+
+
+def _limit(unit: str, text: str, minimum: int = 1, maximum: int = 2**63 - 1) -> dict[str, object]:
+    return _option("limits", _whole(minimum, maximum), text, unit=unit, value="N")
+
+
+def _timeout(text: str) -> dict[str, object]:
+    return _option("timeouts", _seconds, text, unit="seconds", value="SECONDS")
+
+
+@dataclass(frozen=True)
+class Options:
+    """All options, checked: whichever way they are made, ConfigError names what cannot be used."""
+
+    bind: tuple[str, ...] = field(
+        default=(),
+        metadata=_option(
+            "listening",
+            _texts(parse_address, example='"unix:/run/app.sock"'),
+            "address to listen on: unix:/run/app.sock, unix:@abstract, 127.0.0.1:9000,"
+            " [::1]:9000 or fd:0; more than one can be given",
+            unit="address",
+            value="ADDRESS",
+            kind="list",
+        ),
+    )
+    backlog: int = field(
+        default=limits.BACKLOG,
+        metadata=_option(
+            "listening",
+            _whole(1, 2**31 - 1),
+            "connections that the kernel queues until they are accepted",
+            unit="connections",
+        ),
+    )
+    socket_mode: int | None = field(
+        default=None,
+        metadata=_option(
+            "listening",
+            _mode,
+            "permissions of UNIX socket files, such as 0660; without it the umask decides",
+            unit="octal",
+            value="MODE",
+        ),
+    )
+    socket_owner: str | None = field(
+        default=None,
+        metadata=_option(
+            "listening",
+            _name_or_number,
+            "user who owns UNIX socket files",
+            unit="name or uid",
+            value="USER",
+        ),
+    )
+    socket_group: str | None = field(
+        default=None,
+        metadata=_option(
+            "listening",
+            _name_or_number,
+            "group that owns UNIX socket files",
+            unit="name or gid",
+            value="GROUP",
+        ),
+    )
+    allow_from: tuple[str, ...] = field(
+        default=(),
+        metadata=_option(
+            "listening",
+            _texts(parse_network, example='"10.0.0.0/8"'),
+            "Web servers that may connect over TCP, separated by commas; without it every one"
+            " may that reaches the address, which must then be a loopback address",
+            unit="addresses and networks",
+            value="LIST",
+            kind="list",
+            further_variables=("FCGI_WEB_SERVER_ADDRS",),
+        ),
+    )
+    http: str | None = field(
+        default=None,
+        metadata=_option(
+            "listening",
+            _http,
+            f"also answer HTTP, for development; {DEFAULT_HTTP} when no address follows",
+            unit="host:port",
+            value="HOST:PORT",
+            kind="optional",
+            bare=DEFAULT_HTTP,
+        ),
+    )
+
+    debug: bool = field(
+        default=False,
+        metadata=_option(
+            "application", _flag, "show tracebacks to whoever sent the request", kind="flag"
+        ),
+    )
+    patch: bool = field(
+        default=True,
+        metadata=_option(
+            "application",
+            _flag,
+            "make the standard library cooperative (gevent.monkey.patch_all), if nothing did",
+            kind="flag",
+        ),
+    )
+    log_level: str = field(
+        default="info",
+        metadata=_option(
+            "application",
+            _log_level,
+            f"least level that is logged: {', '.join(LOG_LEVELS)}",
+            value="LEVEL",
+        ),
+    )
+
+    max_connections: int = field(
+        default=limits.MAX_CONNECTIONS,
+        metadata=_limit("connections", "transport connections open at once; more of them wait"),
+    )
+    max_concurrent_requests: int = field(
+        default=limits.MAX_CONCURRENT_REQUESTS,
+        metadata=_limit("requests", "requests running at once; one more is answered with 503"),
+    )
+    max_concurrent_requests_per_connection: int = field(
+        default=limits.MAX_CONCURRENT_REQUESTS_PER_CONNECTION,
+        metadata=_limit(
+            "requests",
+            "requests running at once on one connection; 1 turns multiplexing off",
+            maximum=65535,
+        ),
+    )
+    max_params_bytes: int = field(
+        default=limits.MAX_PARAMS_BYTES,
+        metadata=_limit("bytes", "length of a request's params"),
+    )
+    max_params_pairs: int = field(
+        default=limits.MAX_PARAMS_PAIRS,
+        metadata=_limit("pairs", "name-value pairs in a request's params"),
+    )
+    stdin_buffer_bytes: int = field(
+        default=limits.STDIN_BUFFER_BYTES,
+        metadata=_limit("bytes", "body read ahead of the application, per request"),
+    )
+    multiplexed_buffer_bytes: int = field(
+        default=limits.MULTIPLEXED_BUFFER_BYTES,
+        metadata=_limit(
+            "bytes", "body kept in memory per request of a multiplexed connection, then on disk"
+        ),
+    )
+    max_spool_bytes: int = field(
+        default=limits.MAX_SPOOL_BYTES,
+        metadata=_limit(
+            "bytes", "body on disk per request; beyond it the connection waits", minimum=0
+        ),
+    )
+    max_drain_bytes: int = field(
+        default=limits.MAX_DRAIN_BYTES,
+        metadata=_limit(
+            "bytes", "unread body that is read and dropped after an early answer", minimum=0
+        ),
+    )
+
+    params_timeout_seconds: float = field(
+        default=limits.PARAMS_TIMEOUT_SECONDS,
+        metadata=_timeout("from a request's first byte until its params are complete"),
+    )
+    idle_timeout_seconds: float = field(
+        default=limits.IDLE_TIMEOUT_SECONDS,
+        metadata=_timeout("a kept connection without a request is closed after this"),
+    )
+    stdin_timeout_seconds: float = field(
+        default=limits.STDIN_TIMEOUT_SECONDS,
+        metadata=_timeout("a read of the body that gets nothing fails after this"),
+    )
+    stdout_timeout_seconds: float = field(
+        default=limits.STDOUT_TIMEOUT_SECONDS,
+        metadata=_timeout("a write of the answer that makes no progress fails after this"),
+    )
+    graceful_timeout_seconds: float = field(
+        default=limits.GRACEFUL_TIMEOUT_SECONDS,
+        metadata=_timeout("from a stop signal until requests that still run are cut"),
+    )
+
+    _sources: ClassVar[Mapping[str, str]] = {}
+
+    def __post_init__(self) -> None:
+        for option in fields(self):
+            source = self.source_of(option.name)
+            value = _parse(option, getattr(self, option.name), source)
+            object.__setattr__(self, option.name, value)
+
+    def source_of(self, name: str) -> str:
+        """What the person wrote the option as: ``--bind``, ``GFCGI_BIND`` or ``bind=``."""
+        return self._sources.get(name, f"{name}=")
+
+    @classmethod
+    def from_sources(
+        cls,
+        keywords: Mapping[str, object] = {},
+        command_line: Mapping[str, object] = {},
+        environ: Mapping[str, str] = {},
+    ) -> Options:
+        """Take each option from the first source that has it.
+
+        The names of ``keywords`` and ``command_line`` are the fields'; None on the command line
+        means not given. Raises ConfigError.
+        """
+        names = [option.name for option in fields(cls)]
+        for keyword in keywords:
+            if keyword not in names:
+                close = difflib.get_close_matches(keyword, names, 1)
+                hint = f"; did you mean {close[0]}=?" if close else ""
+                raise ConfigError(
+                    f"there is no such option{hint}", option=keyword, source=f"{keyword}="
+                )
+        values: dict[str, Any] = {}
+        sources: dict[str, str] = {}
+        for option in fields(cls):
+            name = option.name
+            found = _find(option, keywords, command_line, environ)
+            if found is not None:
+                sources[name], given = found
+                values[name] = _parse(option, given, sources[name])
+        made = cls(**values)
+        object.__setattr__(made, "_sources", sources)
+        return made
+
+
+def described(option: Field[Any]) -> Described:
+    """The metadata of one field of ``Options``."""
+    found = option.metadata["option"]
+    assert isinstance(found, Described)
+    return found
+
+
+def command_line_name(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def variable_names(option: Field[Any]) -> tuple[str, ...]:
+    """The environment variables that set an option, the first that is set wins."""
+    return ("GFCGI_" + option.name.upper(), *described(option).further_variables)
+
+
+def _find(
+    option: Field[Any],
+    keywords: Mapping[str, object],
+    command_line: Mapping[str, object],
+    environ: Mapping[str, str],
+) -> tuple[str, object] | None:
+    """The first source that has the option, and the value it has there."""
+    name = option.name
+    if name in keywords:
+        return f"{name}=", keywords[name]
+    if command_line.get(name) is not None:
+        return command_line_name(name), command_line[name]
+    for variable in variable_names(option):
+        if environ.get(variable):
+            return variable, environ[variable]
+    return None
+
+
+def _parse(option: Field[Any], value: object, source: str) -> object:
+    try:
+        return described(option).parse(value)
+    except ValueError as error:
+        raise ConfigError(f"{value!r}: {error}", option=option.name, source=source) from None
+
+
+# --- the reference -------------------------------------------------------------------------------
+
+
+def reference_table() -> str:
+    """Every option as Markdown, a table per group: what ``docs/reference/options.md`` shows."""
+    lines: list[str] = []
+    for group, title in GROUPS.items():
+        lines += [f"## {title}", "", "| Option | Default | Unit | What it is |"]
+        lines += ["|---|---|---|---|"]
+        for option in fields(Options):
+            about = described(option)
+            if about.group == group:
+                ways = [_as_command_line(option), *variable_names(option), f"{option.name}="]
+                names = "<br>".join(f"`{way}`" for way in ways)
+                text = about.text[0].upper() + about.text[1:]
+                lines.append(f"| {names} | {_as_text(option)} | {about.unit or '–'} | {text} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _as_command_line(option: Field[Any]) -> str:
+    name = command_line_name(option.name)
+    about = described(option)
+    if about.kind == "flag":
+        return f"--no-{name[2:]}" if option.default else name
+    return f"{name} [{about.value}]" if about.kind == "optional" else f"{name} {about.value}"
+
+
+def _as_text(option: Field[Any]) -> str:
+    default = option.default
+    if default is None or default == ():
+        return "none"
+    if isinstance(default, bool):
+        return "on" if default else "off"
+    return f"`{default:g}`" if isinstance(default, float) else f"`{default}`"
