@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Uploads of any size, hashed while they arrive: no more than 64 KB of them is in memory.
 
-    curl -T some.file http://127.0.0.1:8000/
+Open the page in a browser, or `curl -T some.file http://127.0.0.1:8000/`.
 """
 
 import hashlib
