@@ -9,18 +9,25 @@ environment, that over the default; an environment variable that is empty counts
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
 from typing import Any, ClassVar, Final, Literal
 
-from gfcgi import limits
-from gfcgi.addresses import TCPAddress, parse_address, parse_host_port, parse_network
+from gfcgi import limits, option_parsers
+from gfcgi.addresses import parse_address, parse_network
 from gfcgi.errors import ConfigError
+from gfcgi.option_parsers import DEFAULT_HTTP, LOG_LEVELS, Parser
 
-__all__ = ["DEFAULT_HTTP", "GROUPS", "Described", "Options", "described", "reference_table"]
+__all__ = [
+    "GROUPS",
+    "Described",
+    "Options",
+    "command_line_name",
+    "described",
+    "reference_table",
+    "variable_names",
+]
 
-DEFAULT_HTTP: Final = "127.0.0.1:8000"
-LOG_LEVELS: Final = ("debug", "info", "warning", "error", "critical")
 GROUPS: Final = {
     "listening": "Where it listens",
     "application": "The application",
@@ -28,15 +35,12 @@ GROUPS: Final = {
     "timeouts": "Timeouts",
 }
 
-Parser = Callable[[object], object]
-
 
 @dataclass(frozen=True)
 class Described:
     """What an option's metadata holds.
 
-    ``parse`` takes the text of a command line or of the environment as well as a keyword's value,
-    gives the option's value, and raises ValueError with a reason; it accepts its own result.
+    ``parse`` gives the option's value from a text or a keyword's value (``option_parsers``).
     ``kind`` is how the command line has it: ``--name VALUE``, ``--name VALUE`` repeatedly,
     ``--name`` and ``--no-name``, or ``--name [VALUE]`` with ``bare`` where there is no VALUE;
     ``value`` is what the help has for VALUE.
@@ -52,102 +56,6 @@ class Described:
     further_variables: tuple[str, ...] = ()
 
 
-# --- parsers -------------------------------------------------------------------------------------
-
-
-def _whole(minimum: int = 1, maximum: int = 2**63 - 1) -> Parser:
-    def parse(value: object) -> int:
-        if isinstance(value, str) and value.isascii() and value.isdigit():
-            value = int(value)
-        if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
-            raise ValueError(f"it must be a whole number of at least {minimum}")
-        if value > maximum:
-            raise ValueError(f"it must be at most {maximum}")
-        return value
-
-    return parse
-
-
-def _seconds(value: object) -> float:
-    reason = "it must be a number of seconds greater than 0"
-    if not isinstance(value, (int, float, str)) or isinstance(value, bool):
-        raise ValueError(reason)
-    try:
-        seconds = float(value)
-    except (ValueError, OverflowError):
-        raise ValueError(reason) from None
-    if not 0 < seconds < float("inf"):
-        raise ValueError(reason)
-    return seconds
-
-
-def _flag(value: object) -> bool:
-    words = {"1": True, "true": True, "yes": True, "on": True}
-    words |= {"0": False, "false": False, "no": False, "off": False}
-    if isinstance(value, str):
-        value = words.get(value.lower())
-    if not isinstance(value, bool):
-        raise ValueError("it must be one of 1, true, yes, on, 0, false, no, off")
-    return value
-
-
-def _name_or_number(value: object) -> str | None:
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        value = str(value)
-    if value is not None and not (isinstance(value, str) and value):
-        raise ValueError("it must be a name or a number")
-    return value
-
-
-def _mode(value: object) -> int | None:
-    reason = 'write it in octal, as in "0660"'
-    if isinstance(value, str):
-        try:
-            value = int(value.removeprefix("0o"), 8)
-        except ValueError:
-            raise ValueError(reason) from None
-    if value is not None and not (
-        isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 0o777
-    ):
-        raise ValueError(f"{reason}, of 0000 to 0777")
-    return value
-
-
-def _log_level(value: object) -> str:
-    if not isinstance(value, str) or value.lower() not in LOG_LEVELS:
-        raise ValueError(f"it must be one of {', '.join(LOG_LEVELS)}")
-    return value.lower()
-
-
-def _http(value: object) -> str | None:
-    if value is None or value is False:
-        return None
-    if value is True:
-        value = DEFAULT_HTTP
-    if not isinstance(value, (str, int)):
-        raise ValueError(f"write HOST:PORT, as in {DEFAULT_HTTP}")
-    text = str(value)
-    if text.isascii() and text.isdigit():
-        text = f"{parse_host_port(DEFAULT_HTTP)[0]}:{text}"
-    return str(TCPAddress(*parse_host_port(text)))
-
-
-def _texts(check: Callable[[str], object], *, example: str) -> Parser:
-    def parse(value: object) -> tuple[str, ...]:
-        given = [value] if isinstance(value, str) else value
-        if not isinstance(given, (list, tuple)) or not all(isinstance(v, str) for v in given):
-            raise ValueError(f"write text or a list of texts, as in {example}")
-        texts = tuple(text.strip() for part in given for text in part.split(",") if text.strip())
-        for text in texts:
-            try:
-                check(text)
-            except ValueError as error:
-                raise ValueError(f"{text}: {error}" if len(texts) > 1 else str(error)) from None
-        return texts
-
-    return parse
-
-
 # --- the options ---------------------------------------------------------------------------------
 
 
@@ -156,11 +64,11 @@ def _option(group: str, parse: Parser, text: str, **more: Any) -> dict[str, obje
 
 
 def _limit(unit: str, text: str, minimum: int = 1, maximum: int = 2**63 - 1) -> dict[str, object]:
-    return _option("limits", _whole(minimum, maximum), text, unit=unit, value="N")
+    return _option("limits", option_parsers.whole(minimum, maximum), text, unit=unit, value="N")
 
 
 def _timeout(text: str) -> dict[str, object]:
-    return _option("timeouts", _seconds, text, unit="seconds", value="SECONDS")
+    return _option("timeouts", option_parsers.seconds, text, unit="seconds", value="SECONDS")
 
 
 @dataclass(frozen=True)
@@ -171,7 +79,7 @@ class Options:
         default=(),
         metadata=_option(
             "listening",
-            _texts(parse_address, example='"unix:/run/app.sock"'),
+            option_parsers.texts(parse_address, example='"unix:/run/app.sock"'),
             "address to listen on: unix:/run/app.sock, unix:@abstract, 127.0.0.1:9000,"
             " [::1]:9000 or fd:0; more than one can be given",
             unit="address",
@@ -183,7 +91,7 @@ class Options:
         default=limits.BACKLOG,
         metadata=_option(
             "listening",
-            _whole(1, 2**31 - 1),
+            option_parsers.whole(1, 2**31 - 1),
             "connections that the kernel queues until they are accepted",
             unit="connections",
         ),
@@ -192,7 +100,7 @@ class Options:
         default=None,
         metadata=_option(
             "listening",
-            _mode,
+            option_parsers.mode,
             "permissions of UNIX socket files, such as 0660; without it the umask decides",
             unit="octal",
             value="MODE",
@@ -202,7 +110,7 @@ class Options:
         default=None,
         metadata=_option(
             "listening",
-            _name_or_number,
+            option_parsers.name_or_number,
             "user who owns UNIX socket files",
             unit="name or uid",
             value="USER",
@@ -212,7 +120,7 @@ class Options:
         default=None,
         metadata=_option(
             "listening",
-            _name_or_number,
+            option_parsers.name_or_number,
             "group that owns UNIX socket files",
             unit="name or gid",
             value="GROUP",
@@ -222,7 +130,7 @@ class Options:
         default=(),
         metadata=_option(
             "listening",
-            _texts(parse_network, example='"10.0.0.0/8"'),
+            option_parsers.texts(parse_network, example='"10.0.0.0/8"'),
             "Web servers that may connect over TCP, separated by commas; without it every one"
             " may that reaches the address, which must then be a loopback address",
             unit="addresses and networks",
@@ -235,7 +143,7 @@ class Options:
         default=None,
         metadata=_option(
             "listening",
-            _http,
+            option_parsers.http,
             f"also answer HTTP, for development; {DEFAULT_HTTP} when no address follows",
             unit="host:port",
             value="HOST:PORT",
@@ -247,14 +155,17 @@ class Options:
     debug: bool = field(
         default=False,
         metadata=_option(
-            "application", _flag, "show tracebacks to whoever sent the request", kind="flag"
+            "application",
+            option_parsers.flag,
+            "show tracebacks to whoever sent the request",
+            kind="flag",
         ),
     )
     patch: bool = field(
         default=True,
         metadata=_option(
             "application",
-            _flag,
+            option_parsers.flag,
             "make the standard library cooperative (gevent.monkey.patch_all), if nothing did",
             kind="flag",
         ),
@@ -263,7 +174,7 @@ class Options:
         default="info",
         metadata=_option(
             "application",
-            _log_level,
+            option_parsers.log_level,
             f"least level that is logged: {', '.join(LOG_LEVELS)}",
             value="LEVEL",
         ),

@@ -1,0 +1,124 @@
+"""Readers of option values.
+
+Each takes the text of a command line or of the environment as well as a keyword's value, gives
+the option's value, and raises ValueError with a reason. Each accepts its own result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from gfcgi.addresses import TCPAddress, parse_host_port
+
+__all__ = [
+    "DEFAULT_HTTP",
+    "LOG_LEVELS",
+    "Parser",
+    "flag",
+    "http",
+    "log_level",
+    "mode",
+    "name_or_number",
+    "seconds",
+    "texts",
+    "whole",
+]
+
+Parser = Callable[[object], object]
+
+DEFAULT_HTTP: Final = "127.0.0.1:8000"
+LOG_LEVELS: Final = ("debug", "info", "warning", "error", "critical")
+
+
+def whole(minimum: int = 1, maximum: int = 2**63 - 1) -> Parser:
+    def parse(value: object) -> int:
+        if isinstance(value, str) and value.isascii() and value.isdigit():
+            value = int(value)
+        if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
+            raise ValueError(f"it must be a whole number of at least {minimum}")
+        if value > maximum:
+            raise ValueError(f"it must be at most {maximum}")
+        return value
+
+    return parse
+
+
+def seconds(value: object) -> float:
+    reason = "it must be a number of seconds greater than 0"
+    if not isinstance(value, (int, float, str)) or isinstance(value, bool):
+        raise ValueError(reason)
+    try:
+        seconds = float(value)
+    except (ValueError, OverflowError):
+        raise ValueError(reason) from None
+    if not 0 < seconds < float("inf"):
+        raise ValueError(reason)
+    return seconds
+
+
+def flag(value: object) -> bool:
+    words = {"1": True, "true": True, "yes": True, "on": True}
+    words |= {"0": False, "false": False, "no": False, "off": False}
+    if isinstance(value, str):
+        value = words.get(value.lower())
+    if not isinstance(value, bool):
+        raise ValueError("it must be one of 1, true, yes, on, 0, false, no, off")
+    return value
+
+
+def name_or_number(value: object) -> str | None:
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        value = str(value)
+    if value is not None and not (isinstance(value, str) and value):
+        raise ValueError("it must be a name or a number")
+    return value
+
+
+def mode(value: object) -> int | None:
+    reason = 'write it in octal, as in "0660"'
+    if isinstance(value, str):
+        try:
+            value = int(value.removeprefix("0o"), 8)
+        except ValueError:
+            raise ValueError(reason) from None
+    if value is not None and not (
+        isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 0o777
+    ):
+        raise ValueError(f"{reason}, of 0000 to 0777")
+    return value
+
+
+def log_level(value: object) -> str:
+    if not isinstance(value, str) or value.lower() not in LOG_LEVELS:
+        raise ValueError(f"it must be one of {', '.join(LOG_LEVELS)}")
+    return value.lower()
+
+
+def http(value: object) -> str | None:
+    if value is None or value is False:
+        return None
+    if value is True:
+        value = DEFAULT_HTTP
+    if not isinstance(value, (str, int)):
+        raise ValueError(f"write HOST:PORT, as in {DEFAULT_HTTP}")
+    text = str(value)
+    if text.isascii() and text.isdigit():
+        text = f"{parse_host_port(DEFAULT_HTTP)[0]}:{text}"
+    return str(TCPAddress(*parse_host_port(text)))
+
+
+def texts(check: Callable[[str], object], *, example: str) -> Parser:
+    def parse(value: object) -> tuple[str, ...]:
+        given = [value] if isinstance(value, str) else value
+        if not isinstance(given, (list, tuple)) or not all(isinstance(v, str) for v in given):
+            raise ValueError(f"write text or a list of texts, as in {example}")
+        texts = tuple(text.strip() for part in given for text in part.split(",") if text.strip())
+        for text in texts:
+            try:
+                check(text)
+            except ValueError as error:
+                raise ValueError(f"{text}: {error}" if len(texts) > 1 else str(error)) from None
+        return texts
+
+    return parse
