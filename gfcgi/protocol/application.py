@@ -27,6 +27,7 @@ is sent: the Web server waits for one, and for a page in STDOUT with it.
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from gfcgi import limits
@@ -49,6 +50,7 @@ from gfcgi.protocol.records import (
     BEGIN_REQUEST_BODY,
     END_REQUEST_BODY,
     KEEP_CONN,
+    MAX_CONTENT_BYTES,
     NULL_REQUEST_ID,
     UNKNOWN_TYPE_BODY,
     ProtocolStatus,
@@ -83,7 +85,8 @@ class _Request:
         "keep_conn",
         "role",
         "state",
-        "stderr_open",
+        "stderr_begun",
+        "stderr_ended",
         "stdout_ended",
     )
 
@@ -94,14 +97,16 @@ class _Request:
         self.block: list[bytes] = []
         self.block_bytes = 0
         self.stdout_ended = False
-        self.stderr_open = False
+        self.stderr_begun = False
+        self.stderr_ended = False
 
 
 class ApplicationConnection(Connection):
-    """The application's core: gives BeginRequest, Stdin, Data, AbortRequest, GetValues, UnknownType.
+    """The application's core.
 
-    It sends Stdout, Stderr, EndRequest, GetValuesResult and UnknownType; ``send`` returns buffers
-    that are to be written whole and in their order, without those of another call in between.
+    It gives BeginRequest, Stdin, Data, AbortRequest, GetValues and UnknownType; it sends Stdout,
+    Stderr, EndRequest, GetValuesResult and UnknownType. ``send`` returns buffers that are to be
+    written whole and in their order, without those of another call in between.
     """
 
     __slots__ = (
@@ -344,7 +349,8 @@ class ApplicationConnection(Connection):
     ) -> list[Bytes]:
         """Return the buffers to write for ``event``; long stream data is referred to, not copied.
 
-        Raises: LocalProtocolError for a request that is not active or a stream that has ended.
+        Raises: LocalProtocolError for a request that is not active, a stream that has ended, or
+        values that no record can hold.
         """
         if isinstance(event, Stdout):
             return self.send_stdout(event.request_id, event.data)
@@ -358,8 +364,14 @@ class ApplicationConnection(Connection):
             )
         if isinstance(event, GetValuesResult):
             content = encode_pairs(event.values.items())
+            if len(content) > MAX_CONTENT_BYTES:
+                raise LocalProtocolError(
+                    "GET_VALUES_RESULT must fit into one record", section="4.1"
+                )
             return [encode_record(RecordType.GET_VALUES_RESULT, NULL_REQUEST_ID, content)]
         if isinstance(event, UnknownType):
+            if not 0 <= event.record_type <= 0xFF:
+                raise LocalProtocolError(f"no record has type {event.record_type}", section="4.2")
             content = UNKNOWN_TYPE_BODY.pack(event.record_type)
             return [encode_record(RecordType.UNKNOWN_TYPE, NULL_REQUEST_ID, content)]
         raise LocalProtocolError(f"an application does not send {event!r}", section="8")
@@ -368,9 +380,7 @@ class ApplicationConnection(Connection):
         """As ``send(Stdout(request_id, data))``."""
         request = self._sendable(request_id)
         if request.stdout_ended:
-            raise LocalProtocolError(
-                "STDOUT has ended already", section="3.3", request_id=request_id
-            )
+            raise self._has_ended("STDOUT", request_id)
         if len(data) == 0:
             request.stdout_ended = True
             return [encode_record(_STDOUT, request_id, b"")]
@@ -378,10 +388,12 @@ class ApplicationConnection(Connection):
 
     def _send_stderr(self, request_id: int, data: Bytes) -> list[Bytes]:
         request = self._sendable(request_id)
+        if request.stderr_ended:
+            raise self._has_ended("STDERR", request_id)
         if len(data) == 0:
-            request.stderr_open = False
+            request.stderr_ended = True
             return [encode_record(_STDERR, request_id, b"")]
-        request.stderr_open = True
+        request.stderr_begun = True
         return encode_stream(RecordType.STDERR, request_id, data)
 
     def send_end(
@@ -398,12 +410,23 @@ class ApplicationConnection(Connection):
         answer. The request is not active any more.
         """
         request = self._sendable(request_id)
-        buffers = encode_stream(RecordType.STDOUT, request_id, data) if len(data) else []
-        if request.stderr_open:
+        buffers: list[Bytes] = []
+        if len(data):
+            if request.stdout_ended:
+                raise self._has_ended("STDOUT", request_id)
+            buffers = encode_stream(RecordType.STDOUT, request_id, data)
+        if request.stderr_begun and not request.stderr_ended:
             buffers.append(encode_record(_STDERR, request_id, b""))
         if not request.stdout_ended:
             buffers.append(encode_record(_STDOUT, request_id, b""))
-        body = END_REQUEST_BODY.pack(app_status, protocol_status)
+        try:
+            body = END_REQUEST_BODY.pack(app_status, protocol_status)
+        except struct.error:
+            raise LocalProtocolError(
+                f"app status {app_status} or protocol status {protocol_status} is out of range",
+                section="5.5",
+                request_id=request_id,
+            ) from None
         buffers.append(encode_record(_END_REQUEST, request_id, body))
         del self._active[request_id]
         if not request.keep_conn:
@@ -419,3 +442,8 @@ class ApplicationConnection(Connection):
                 f"request {request_id} is not active", section="3.3", request_id=request_id
             )
         return request
+
+    def _has_ended(self, stream: str, request_id: int) -> LocalProtocolError:
+        return LocalProtocolError(
+            f"{stream} has ended already", section="3.3", request_id=request_id
+        )

@@ -132,6 +132,7 @@ class Connection(ABC):
         self._failure = RemoteProtocolError(
             reason, section=section, fatal=Fatal.TRANSPORT_CONNECTION
         )
+        self._content_left = self._skip = 0
         return self._failure
 
     @abstractmethod
@@ -151,15 +152,18 @@ class Connection(ABC):
 
 
 def encode_stream(record_type: RecordType, request_id: int, data: Bytes) -> list[Bytes]:
-    """Cut ``data`` (not empty) into records; long data is referred to, not copied (§3.3)."""
+    """Cut ``data`` (not empty) into records; long data is referred to, not copied (§3.3).
+
+    Raises: LocalProtocolError for a memoryview whose length is not its number of bytes.
+    """
     length = len(data)
+    if type(data) is memoryview and (data.nbytes != length or not data.c_contiguous):
+        raise LocalProtocolError("stream data is not plain bytes", section="3.3")
     if length <= _COPIED_CONTENT_BYTES:
         padding = -length & 7
         header = HEADER.pack(VERSION_1, record_type, request_id, length, padding)
         return [b"".join((header, data, PADDING[padding]))]
     view = memoryview(data)
-    if view.itemsize != 1 or not view.contiguous:
-        raise LocalProtocolError("stream data is not plain bytes", section="3.3")
     buffers: list[Bytes] = []
     for start in range(0, length, PADDED_CONTENT_BYTES):
         piece = view[start : start + PADDED_CONTENT_BYTES]

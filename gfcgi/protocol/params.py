@@ -38,7 +38,7 @@ def decode_params(
     params: dict[str, str] = {}
     position = 0
     try:
-        for count in range(max_pairs + 1):
+        for count in range(max_pairs + 1):  # noqa: B007 (it is used behind the loop)
             if position >= end:
                 break
             name_length = block[position]
@@ -136,4 +136,6 @@ def encode_pairs(pairs: Iterable[tuple[str, str]]) -> bytes:
 def _encode_length(length: int) -> bytes:
     if length < 128:
         return bytes((length,))
+    if length > _MAX_LENGTH:
+        raise LocalProtocolError("a name or value of 2 GiB cannot be encoded", section="3.4")
     return (length | 0x8000_0000).to_bytes(4, "big")
