@@ -86,6 +86,8 @@ def parse_address(text: str) -> Address:
         return InheritedSocket(int(rest))
     if "/" in text:
         raise ValueError(f"write unix:{text} for a UNIX socket")
+    if not colon:
+        raise ValueError("write unix:PATH, HOST:PORT or fd:NUMBER, as in unix:/run/app.sock")
     host, port = parse_host_port(text)
     return TCPAddress(host, port)
 

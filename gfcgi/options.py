@@ -331,7 +331,9 @@ def _parse(option: Field[Any], value: object, source: str) -> object:
     try:
         return described(option).parse(value)
     except ValueError as error:
-        raise ConfigError(f"{value!r}: {error}", option=option.name, source=source) from None
+        texts = isinstance(value, (list, tuple)) and all(isinstance(text, str) for text in value)
+        shown = ",".join(value) if texts else value  # type: ignore[arg-type]
+        raise ConfigError(f"{shown!r}: {error}", option=option.name, source=source) from None
 
 
 # --- the reference -------------------------------------------------------------------------------

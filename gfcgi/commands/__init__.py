@@ -1,0 +1,26 @@
+"""The command line: ``python -m gfcgi``. Nothing of the package imports this."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from gfcgi.commands import serve
+from gfcgi.errors import ConfigError
+
+__all__ = ["main"]
+
+COMMANDS = {"serve": serve.main}
+DEFAULT = "serve"
+EXIT_MISUSE = 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return the exit status: 2 for wrong use, 3 for a broken application."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    name = arguments.pop(0) if arguments and arguments[0] in COMMANDS else DEFAULT
+    try:
+        return COMMANDS[name](arguments)
+    except ConfigError as error:
+        print(f"gfcgi: {error}", file=sys.stderr)
+        return EXIT_MISUSE
