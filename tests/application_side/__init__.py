@@ -1,0 +1,134 @@
+"""The application's side of the wire for the tests: a scripted one, on greenlets.
+
+The counterpart of ``webserver_side``, with whose records it is written; like that it imports
+nothing from gfcgi. A script is a function that is given an ``Accepted`` request and sends what it
+likes, malformed bytes included; it runs in a greenlet of its own on one end of a socket pair::
+
+    def script(request):
+        request.stdout(b"Status: 204\\r\\n\\r\\n")
+        request.end()
+
+    application = Application(script)
+    sock = application.connect()
+    ...
+    application.join()  # raises what the script raised
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Callable, Iterator
+
+import gevent
+import gevent.socket
+from webserver_side import (
+    BEGIN_REQUEST,
+    DATA,
+    END_REQUEST,
+    PARAMS,
+    STDERR,
+    STDIN,
+    STDOUT,
+    Record,
+    parse_pairs,
+    parse_records,
+    record,
+)
+
+__all__ = ["Accepted", "Application"]
+
+
+class Accepted:
+    """One request as the application receives it: its BEGIN_REQUEST and PARAMS are read."""
+
+    def __init__(self, sock: gevent.socket.socket) -> None:
+        self.socket = sock
+        self._records: list[Record] = []
+        self._rest = b""
+        begin = self.receive()
+        assert begin is not None, "closed before a request came"
+        assert begin.type == BEGIN_REQUEST
+        self.request_id = begin.request_id
+        self.role, self.flags = struct.unpack(">HB5x", begin.content)
+        block = b"".join(self._contents(PARAMS))
+        self.params = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in parse_pairs(block)
+        }
+
+    def receive(self) -> Record | None:
+        """The next record, or None at the end of the transport connection."""
+        while not self._records:
+            try:
+                received = self.socket.recv(65536)
+            except ConnectionResetError:
+                received = b""
+            if not received:
+                assert not self._rest, f"cut in mid-record: {self._rest!r}"
+                return None
+            self._records, self._rest = parse_records(self._rest + received)
+        return self._records.pop(0)
+
+    def stdin(self) -> Iterator[bytes]:
+        """The content of each STDIN record until the empty one."""
+        return self._contents(STDIN)
+
+    def data(self) -> Iterator[bytes]:
+        """The content of each DATA record until the empty one."""
+        return self._contents(DATA)
+
+    def _contents(self, record_type: int) -> Iterator[bytes]:
+        while True:
+            one = self.receive()
+            assert one is not None, "the transport connection ended within a stream"
+            assert (one.type, one.request_id) == (record_type, self.request_id)
+            if not one.content:
+                return
+            yield one.content
+
+    def stdout(self, content: bytes) -> None:
+        """Send one STDOUT record."""
+        self.socket.sendall(record(STDOUT, self.request_id, content))
+
+    def stderr(self, content: bytes) -> None:
+        """Send one STDERR record."""
+        self.socket.sendall(record(STDERR, self.request_id, content))
+
+    def end(self, app_status: int = 0, protocol_status: int = 0) -> None:
+        """Send END_REQUEST, after the empty STDOUT."""
+        body = struct.pack(">IB3x", app_status, protocol_status)
+        self.socket.sendall(
+            record(STDOUT, self.request_id) + record(END_REQUEST, self.request_id, body)
+        )
+
+    def wait_closed(self) -> None:
+        """Return once the other side has closed; whatever it still sends is dropped."""
+        while True:
+            try:
+                if not self.socket.recv(65536):
+                    return
+            except ConnectionResetError:
+                return
+
+
+class Application:
+    """Runs ``script`` for each transport connection that ``connect`` makes."""
+
+    def __init__(self, script: Callable[[Accepted], object]) -> None:
+        self._script = script
+        self._greenlets: list[gevent.Greenlet[..., None]] = []
+
+    def connect(self) -> socket.socket:
+        """One end of a new socket pair; the script has the other."""
+        ours, theirs = gevent.socket.socketpair()
+        self._greenlets.append(gevent.spawn(self._run, theirs))
+        return ours
+
+    def _run(self, sock: gevent.socket.socket) -> None:
+        with sock:
+            self._script(Accepted(sock))
+
+    def join(self) -> None:
+        """Wait for the scripts of all connections; raises what one of them raised."""
+        for greenlet in self._greenlets:
+            greenlet.get()
