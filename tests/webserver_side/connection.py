@@ -22,7 +22,7 @@ from .records import (
     parse_records,
 )
 
-#: Seconds a wait lasts before it is a failure. Generous: it bounds a broken run, it measures nothing.
+#: Seconds a wait lasts before it is a failure: generous, for it only bounds a broken run.
 DEADLINE_SECONDS = 20.0
 
 

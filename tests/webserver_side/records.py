@@ -70,7 +70,7 @@ def abort_request(request_id: int) -> bytes:
 
 
 def length(value: int, *, four: bool = False) -> bytes:
-    """A name or value length (§3.4): one byte up to 127, else four; ``four`` forces the long form."""
+    """A name or value length (§3.4): one byte up to 127, else or with ``four`` four."""
     if value > 127 or four:
         return struct.pack(">I", value | 0x80000000)
     return bytes([value])

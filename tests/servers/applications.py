@@ -1,0 +1,77 @@
+"""The ways an application process comes to life, apart from the Web server starting it."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from .harness import PrivateRoot, Program, free_port, need, python_environment, wait_until
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where an application listens: the path of a UNIX socket, or a port of 127.0.0.1."""
+
+    path: str = ""
+    port: int = 0
+
+    def __str__(self) -> str:
+        return self.path or f"127.0.0.1:{self.port}"
+
+
+@dataclass(frozen=True)
+class Application:
+    """Base: the Web server starts the script by itself, and there is no process of ours."""
+
+    #: Over TCP and not over a UNIX socket.
+    tcp: bool = False
+
+    def address(self, root: PrivateRoot) -> Address:
+        """A fresh address in one private root."""
+        if self.tcp:
+            return Address(port=free_port())
+        return Address(path=str(root.path / "run" / "app.sock"))
+
+    def command(self, script: Path, address: Address) -> list[str]:
+        """The command that serves ``script`` at ``address``; empty where there is none."""
+        return []
+
+    def start(self, root: PrivateRoot, script: Path, address: Address) -> Program | None:
+        """Start the application's process, if it has one."""
+        command = self.command(script, address)
+        if not command:
+            return None
+        return Program(root, "application", command, python_environment())
+
+
+@dataclass(frozen=True)
+class Bound(Application):
+    """Started independently: ``python -m gfcgi SCRIPT --bind ADDRESS``."""
+
+    def command(self, script: Path, address: Address) -> list[str]:
+        bind = f"unix:{address.path}" if address.path else str(address)
+        return [sys.executable, "-m", "gfcgi", str(script), "--bind", bind]
+
+
+@dataclass(frozen=True)
+class SpawnFcgi(Application):
+    """Started by spawn-fcgi, listening socket on fd 0; ``forks`` goes through multiwatch."""
+
+    forks: int = 0
+
+    def command(self, script: Path, address: Address) -> list[str]:
+        where = (
+            ["-s", address.path] if address.path else ["-a", "127.0.0.1", "-p", str(address.port)]
+        )
+        watch = [need("multiwatch"), "-f", str(self.forks), "--"] if self.forks else []
+        return [need("spawn-fcgi"), "-n", *where, "--", *watch, str(script)]
+
+
+def wait_for_socket(program: Program, address: Address) -> None:
+    """Wait until the application's UNIX socket is there, or the program has ended."""
+    if address.path:
+        wait_until(
+            lambda: program.exited() or Path(address.path).exists(),
+            f"{program.name} to listen on {address}",
+        )

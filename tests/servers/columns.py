@@ -1,0 +1,81 @@
+"""The table's columns: a Web server in one mode, the way its application is started, what differs.
+
+A difference is a fact of the Web server and never a fault of gfcgi; each has its reason beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from .applications import Application, Bound, SpawnFcgi
+from .webservers import (
+    ApacheCGI,
+    ApacheFcgid,
+    ApacheProxy,
+    ApacheSetHandler,
+    Nginx,
+    WebServer,
+)
+
+#: How many requests a process has at once, and how many processes there are.
+ONE_PROCESS = "one process has all requests at once"
+ONE_REQUEST_EACH = "mod_fcgid gives a process one request at a time"
+PROCESS_EACH = "under CGI every request has a process"
+SEVERAL_PROCESSES = "multiwatch runs several processes on one socket"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: what is started, and what is expected of it where that is not the usual."""
+
+    name: str
+    server: WebServer
+    application: Application = field(default_factory=Bound)
+    mount: str = "/app"
+    concurrency: str = ONE_PROCESS
+    #: Output reaches the HTTP client as the application yields it; False: when it is all there.
+    streams_response: bool = True
+    #: A slow HTTP client slows the application; False: the Web server takes everything in first.
+    holds_back: bool = True
+    #: The application starts before the request's body is complete.
+    streams_request: bool = False
+    #: The status of a chunked upload: 200, or how the Web server refuses it.
+    chunked_status: int = 200
+    #: The application's iterable is closed early when the HTTP client leaves in mid-response.
+    notices_leaving: bool = True
+    #: FCGI_STDERR can be read in the Web server's error log.
+    logs_stderr: bool = True
+    #: Cases that cannot be run here: name of the test function -> reason.
+    impossible: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+COLUMNS = [
+    Column("nginx", Nginx(), holds_back=False),
+    Column("nginx-keepalive", Nginx(keep_conn=True), Bound(tcp=True), holds_back=False),
+    Column("nginx-streaming", Nginx(keep_conn=True, streaming=True), streams_request=True),
+    Column("apache-proxy-unix", ApacheProxy(reuse=True), streams_request=True),
+    Column("apache-proxy-tcp", ApacheProxy(), Bound(tcp=True), streams_request=True),
+    Column("apache-sethandler", ApacheSetHandler(), streams_request=True),
+    Column("apache-fcgid", ApacheFcgid(), Application(), concurrency=ONE_REQUEST_EACH),
+    Column(
+        "apache-cgi",
+        ApacheCGI(),
+        Application(),
+        concurrency=PROCESS_EACH,
+        streams_request=True,
+    ),
+    Column("cgi-fcgi", ApacheCGI(bridge=True)),
+    Column("spawn-fcgi-unix", Nginx(streaming=True), SpawnFcgi(), streams_request=True),
+    Column("spawn-fcgi-tcp", Nginx(), SpawnFcgi(tcp=True), holds_back=False),
+    Column(
+        "multiwatch",
+        Nginx(streaming=True),
+        SpawnFcgi(forks=2),
+        concurrency=SEVERAL_PROCESSES,
+        streams_request=True,
+    ),
+]

@@ -1,0 +1,202 @@
+"""What is long, slow or many at once: streams both ways, HTTP clients that leave, concurrency."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from typing import Any
+
+import pytest
+
+from .columns import ONE_PROCESS, ONE_REQUEST_EACH, PROCESS_EACH, SEVERAL_PROCESSES
+from .exchange import HTTPClient
+from .harness import command_line, wait_until
+from .site import Site
+
+pytestmark = pytest.mark.servers
+
+MIB = 1048576
+BLOCK = bytes(range(256)) * 256  # what the application sends, block by block
+
+#: KiB by which a process may grow over its whole life here; 100 MB kept anywhere would show.
+GROWTH_KIB = 40 * 1024
+
+
+def differs(request: pytest.FixtureRequest, reason: str) -> None:
+    """Put a documented difference of this column into the matrix."""
+    request.node.user_properties.append(("note", reason))
+
+
+def test_download_of_100_mb_with_flat_memory(site: Site) -> None:
+    token = site.token()
+    digest, count = hashlib.sha256(), 0
+    with site.client() as client:
+        client.send("GET", f"{site.mount}/download?mib=100&token={token}")
+        response = client.response()
+        assert response.status == 200
+        while block := response.read(MIB):
+            digest.update(block)
+            count += len(block)
+    assert count == 100 * MIB
+    assert digest.hexdigest() == hashlib.sha256(BLOCK * 1600).hexdigest()
+    closed = site.wait_note(token, "close")
+    assert closed["done"] is True
+    assert closed["highest_kib"] - closed["start_kib"] < GROWTH_KIB
+
+
+def test_upload_of_50_mb_with_flat_memory(site: Site) -> None:
+    seen = site.request("POST", "/upload", BLOCK * 800).json()
+    assert seen["bytes"] == 50 * MIB
+    assert seen["highest_kib"] - seen["start_kib"] < GROWTH_KIB
+
+
+def test_slow_http_client_holds_the_application_back(
+    site: Site, request: pytest.FixtureRequest
+) -> None:
+    if not site.column.holds_back:
+        differs(request, "the Web server takes the whole response in before the HTTP client reads")
+        return
+    token = site.token()
+    with site.client() as client:
+        client.send("GET", f"{site.mount}/download?mib=100&token={token}")
+        response = client.response()
+        assert response.status == 200
+        settled = settle(lambda: len(site.notes(token, "mib")))
+        assert settled < 60, f"{settled} MiB produced for an HTTP client that reads nothing"
+        assert not site.notes(token, "close")
+    assert_ended_early(site, token)
+
+
+def assert_ended_early(site: Site, token: str) -> None:
+    """The application's iterable is closed before its end; under CGI the process may just end."""
+    if site.column.concurrency == PROCESS_EACH:
+        pid = site.wait_note(token, "begin")["pid"]
+        wait_until(lambda: not command_line(pid), "the end of the CGI process")
+        assert not any(note["done"] for note in site.notes(token, "close"))
+        return
+    assert site.wait_note(token, "close")["done"] is False, "the application went on to its end"
+
+
+def settle(progress: Any) -> int:
+    """Wait until a growing number has not grown for a while, and return it."""
+    last: int = progress()
+    since = time.monotonic()
+    while time.monotonic() - since < 1.5:
+        time.sleep(0.05)
+        now: int = progress()
+        if now != last:
+            last, since = now, time.monotonic()
+    return last
+
+
+def test_server_sent_events_arrive_one_by_one(site: Site, request: pytest.FixtureRequest) -> None:
+    token = site.token()
+    gated = site.column.streams_response
+    with site.client() as client:
+        client.send("GET", f"{site.mount}/events?gated={int(gated)}&token={token}")
+        response = client.response()
+        assert response.status == 200
+        assert response.getheader("Content-Type") == "text/event-stream"
+        for at in range(5):
+            # With gated=1 the next event is not even made before the test says so.
+            assert response.readline() == b"data: %d\n" % at
+            assert response.readline() == b"\n"
+            site.say(token, str(at))
+        assert response.read() == b""
+    if not gated:
+        differs(request, "the Web server keeps a response until it is complete")
+
+
+def test_body_is_read_while_it_is_still_sent(site: Site, request: pytest.FixtureRequest) -> None:
+    token = site.token()
+    with site.client() as client:
+        connection = client.connection
+        connection.putrequest("POST", f"{site.mount}/first_read?token={token}")
+        connection.putheader("Content-Length", str(2 * len(BLOCK)))
+        connection.endheaders(BLOCK)
+        if site.column.streams_request:
+            site.wait_note(token, "first")
+        else:
+            differs(request, "the Web server takes the whole body before it asks the application")
+        connection.send(BLOCK)
+        site.say(token, "go")
+        assert client.reply().json() == {"waited": True, "bytes": 2 * len(BLOCK)}
+
+
+def test_application_is_closed_when_the_http_client_leaves(
+    site: Site, request: pytest.FixtureRequest
+) -> None:
+    token = site.token()
+    with site.client() as client:
+        client.send("GET", f"{site.mount}/trickle?token={token}")
+        if site.column.streams_response:
+            response = client.response()
+            assert len(response.read(1000)) == 1000
+            response.close()
+    site.say(token, "go")
+    if site.column.notices_leaving:
+        assert_ended_early(site, token)
+    else:
+        differs(request, "the Web server reads the response to its end all the same")
+        site.wait_note(token, "close")
+    assert len(site.notes(token, "close")) <= 1
+    assert site.get("/hello").status == 200
+
+
+def test_200_requests_that_sleep_are_served_at_once(
+    site: Site, request: pytest.FixtureRequest
+) -> None:
+    concurrency = site.column.concurrency
+    if concurrency == ONE_PROCESS:
+        answers, elapsed = sleepers(site, 200, "expect=200")
+        # Every request stayed until all 200 were in the process together.
+        assert {answer["peak"] for answer in answers} == {200}
+        assert len({answer["pid"] for answer in answers}) == 1
+        # One after another they sleep for 100 seconds.
+        assert elapsed < 30.0
+        return
+    differs(request, concurrency)
+    if concurrency == ONE_REQUEST_EACH:
+        answers, _ = sleepers(site, 8, "seconds=0.1")
+        assert {answer["peak"] for answer in answers} == {1}
+    elif concurrency == SEVERAL_PROCESSES:
+        answers, elapsed = sleepers(site, 200, "seconds=0.5")
+        assert len({answer["pid"] for answer in answers}) > 1
+        assert elapsed < 30.0
+    else:
+        answers, _ = sleepers(site, 4, "seconds=0.1")
+        assert len({answer["pid"] for answer in answers}) == 4
+
+
+def sleepers(site: Site, count: int, query: str) -> tuple[list[dict[str, Any]], float]:
+    """Send ``count`` requests at once, a connection each; return the answers and the seconds."""
+    clients = [HTTPClient(site.port) for _ in range(count)]
+    began = time.monotonic()
+    try:
+        for client in clients:
+            client.send("GET", f"{site.mount}/sleep?{query}", headers={"Connection": "close"})
+        answers = [client.reply().json() for client in clients]
+        return answers, time.monotonic() - began
+    finally:
+        for client in clients:
+            client.connection.close()
+
+
+def test_graceful_reload_lets_a_running_request_finish(
+    site: Site, request: pytest.FixtureRequest
+) -> None:
+    number = site.column.server.reload_signal
+    if number is None:
+        differs(request, "the Web server has no signal that reloads it")
+        return
+    token = site.token()
+    with site.client() as client:
+        client.send("GET", f"{site.mount}/events?gated=1&token={token}")
+        response = client.response()
+        assert response.readline() == b"data: 0\n"
+        site.server.send_signal(number)
+        wait_until(lambda: site.get("/hello").status == 200, "an answer after the reload")
+        for at in range(5):
+            site.say(token, str(at))
+        assert response.read().count(b"data: ") == 4
+    assert not site.server.exited()

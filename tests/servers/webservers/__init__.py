@@ -1,0 +1,23 @@
+"""The Web servers of the table, one file each."""
+
+from .apache import ApacheCGI, ApacheFcgid, ApacheProxy, ApacheSetHandler
+from .base import Place, WebServer
+from .caddy import Caddy
+from .h2o import H2O
+from .haproxy import HAProxy
+from .lighttpd import Lighttpd
+from .nginx import Nginx
+
+__all__ = [
+    "ApacheCGI",
+    "ApacheFcgid",
+    "ApacheProxy",
+    "ApacheSetHandler",
+    "Caddy",
+    "H2O",
+    "HAProxy",
+    "Lighttpd",
+    "Nginx",
+    "Place",
+    "WebServer",
+]

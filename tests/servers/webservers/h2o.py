@@ -1,0 +1,57 @@
+"""H2O: an application started independently, or by H2O."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass
+from typing import ClassVar
+
+from servers.harness import need, python_environment
+
+from .base import Place, WebServer, ask_version
+
+
+@dataclass(frozen=True)
+class H2O(WebServer):
+    """H2O; it gives the whole path as PATH_INFO, so the application is mounted at the root."""
+
+    reload_signal: ClassVar[signal.Signals | None] = None
+    keep_conn: bool = False
+    spawn: bool = False
+
+    def application(self, place: Place) -> str:
+        """The lines below one path."""
+        if self.spawn:
+            lines = [f'fastcgi.spawn: "exec {place.script}"']
+        elif place.address.path:
+            lines = [f"fastcgi.connect: {{port: {place.address.path}, type: unix}}"]
+        else:
+            lines = [f"fastcgi.connect: {{host: 127.0.0.1, port: {place.address.port}}}"]
+        if self.keep_conn:
+            lines.append("fastcgi.timeout.keepalive: 5000")
+        return "\n".join("        " + line for line in lines)
+
+    def command(self, place: Place) -> list[str]:
+        root = place.root.path
+        config = f"""\
+pid-file: {root}/run/h2o.pid
+error-log: {root}/logs/error.log
+num-threads: 1
+temp-buffer-path: {root}/tmp
+listen:
+  host: 127.0.0.1
+  port: {place.port}
+hosts:
+  default:
+    paths:
+      "{place.mount or "/"}":
+{self.application(place)}
+"""
+        path = place.root.write("conf/h2o.conf", config)
+        return [need("h2o"), "-c", str(path)]
+
+    def environment(self) -> dict[str, str]:
+        return python_environment() if self.spawn else {}
+
+    def version(self) -> str:
+        return "H2O " + ask_version([need("h2o"), "-v"], r"version ([\d.]+)")

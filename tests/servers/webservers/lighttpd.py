@@ -1,0 +1,65 @@
+"""lighttpd: an application started independently or by lighttpd, buffered or streaming."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass
+from typing import ClassVar
+
+from servers.harness import need, python_environment
+
+from .base import Place, WebServer, ask_version
+
+
+@dataclass(frozen=True)
+class Lighttpd(WebServer):
+    """lighttpd; with ``spawn`` it starts one process of the script by itself (bin-path)."""
+
+    reload_signal: ClassVar[signal.Signals | None] = signal.SIGUSR1
+    streaming: bool = False
+    spawn: bool = False
+
+    def application(self, place: Place) -> str:
+        """The fastcgi.server entry."""
+        if self.spawn:
+            environment = ", ".join(
+                f'"{name}" => "{value}"' for name, value in python_environment().items()
+            )
+            how = f"""\
+    "bin-path" => "{place.script}",
+    "socket" => "{place.root.path}/run/lighttpd.sock",
+    "max-procs" => 1,
+    "bin-copy-environment" => ( "PATH" ),
+    "bin-environment" => ( {environment} ),"""
+        elif place.address.path:
+            how = f'    "socket" => "{place.address.path}",'
+        else:
+            how = f'    "host" => "127.0.0.1", "port" => {place.address.port},'
+        streams = 2 if self.streaming else 0
+        return f"""\
+server.stream-request-body = {streams}
+server.stream-response-body = {streams}
+fastcgi.server = ( "{place.mount}" => ((
+{how}
+    "check-local" => "disable"
+)) )"""
+
+    def command(self, place: Place) -> list[str]:
+        root = place.root.path
+        config = f"""\
+server.modules = ( "mod_fastcgi" )
+server.document-root = "{root}/www"
+server.bind = "127.0.0.1"
+server.port = {place.port}
+server.listen-backlog = 1024
+server.max-fds = 4096
+server.errorlog = "{root}/logs/error.log"
+server.breakagelog = "{root}/logs/breakage.log"
+server.upload-dirs = ( "{root}/tmp" )
+{self.application(place)}
+"""
+        path = place.root.write("conf/lighttpd.conf", config)
+        return [need("lighttpd"), "-D", "-f", str(path)]
+
+    def version(self) -> str:
+        return "lighttpd " + ask_version([need("lighttpd"), "-v"], r"lighttpd/([\d.]+)")
