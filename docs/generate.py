@@ -43,49 +43,23 @@ broken, can take the whole machine.
 
 """
 
-FIXED = """\
 
-These bounds are not options:
-
-"""
-
-
-def reasons() -> dict[str, tuple[object, str]]:
-    """Each limit's value and the text below it in gfcgi/limits.py, in the file's order."""
-    found: dict[str, tuple[object, str]] = {}
+def reasons() -> dict[str, str]:
+    """The text below each limit in gfcgi/limits.py, by the name of its option, in their order."""
+    found: dict[str, str] = {}
     name = ""
     for statement in ast.parse(inspect.getsource(limits)).body:
         if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
-            name = statement.target.id
+            name = statement.target.id.lower()
         elif isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant) and name:
-            text = inspect.cleandoc(str(statement.value.value))
-            found[name] = (getattr(limits, name), " ".join(text.split()))
+            found[name] = " ".join(str(statement.value.value).split())
     return found
 
 
 def page() -> str:
     options = {option.name for option in fields(Options)}
-    explained = reasons()
-    ours = [name for name in explained if name.lower() in options]
-    fixed = [name for name in explained if name.lower() not in options]
-
-    def line(name: str, shown: str) -> str:
-        value, text = explained[name]
-        return (
-            f"- `{shown}` (`{value:g}`): {text}\n"
-            if isinstance(value, float)
-            else (f"- `{shown}` (`{value}`): {text}\n")
-        )
-
-    return (
-        INTRODUCTION
-        + reference_table()
-        + "\n"
-        + REASONS
-        + "".join(line(name, name.lower()) for name in ours)
-        + FIXED
-        + "".join(line(name, name) for name in fixed)
-    )
+    lines = [f"- `{name}`: {why}\n" for name, why in reasons().items() if name in options]
+    return f"{INTRODUCTION}{reference_table()}\n{REASONS}{''.join(lines)}"
 
 
 if __name__ == "__main__":
