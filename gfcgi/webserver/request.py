@@ -29,7 +29,7 @@ from gfcgi.protocol import (
 )
 from gfcgi.webserver.response import HeaderBlock, ResponseHead
 
-__all__ = ["Answer", "Exchange", "Readable"]
+__all__ = ["Answer", "Exchange", "Readable", "cooperative"]
 
 FILE_READ_BYTES: Final = limits.RECV_BYTES
 
@@ -67,7 +67,7 @@ class Exchange:
         request_id: int = 1,
         timeout_seconds: float | None = None,
     ) -> None:
-        self._socket = _cooperative(sock)
+        self._socket = cooperative(sock)
         self._socket.settimeout(timeout_seconds)
         self._core = WebServerConnection()
         self._begin = BeginRequest(request_id, role, False, dict(params))
@@ -202,7 +202,8 @@ class Exchange:
         return True
 
 
-def _cooperative(sock: socket.socket) -> socket.socket:
+def cooperative(sock: socket.socket) -> socket.socket:
+    """Return ``sock`` as a socket of gevent; one of the standard library is taken over."""
     if isinstance(sock, gevent.socket.socket):
         return sock
     wrapped: socket.socket = gevent.socket.socket(

@@ -36,18 +36,25 @@ from webserver_side import (
     record,
 )
 
-__all__ = ["Accepted", "Application"]
+__all__ = ["HEAD", "Accepted", "Application", "hello", "refuse"]
+
+HEAD = b"Status: 200 OK\r\nContent-Type: text/plain\r\n\r\n"
+"""A header block for STDOUT."""
 
 
 class Accepted:
-    """One request as the application receives it: its BEGIN_REQUEST and PARAMS are read."""
+    """One request as the application receives it: its BEGIN_REQUEST and PARAMS are read.
+
+    Raises: EOFError if the transport connection is closed with nothing sent.
+    """
 
     def __init__(self, sock: gevent.socket.socket) -> None:
         self.socket = sock
         self._records: list[Record] = []
         self._rest = b""
         begin = self.receive()
-        assert begin is not None, "closed before a request came"
+        if begin is None:
+            raise EOFError("closed before a request came")
         assert begin.type == BEGIN_REQUEST
         self.request_id = begin.request_id
         self.role, self.flags = struct.unpack(">HB5x", begin.content)
@@ -112,9 +119,13 @@ class Accepted:
 
 
 class Application:
-    """Runs ``script`` for each transport connection that ``connect`` makes."""
+    """Runs ``script`` for each transport connection that ``connect`` makes and a request comes on.
+
+    ``requests`` counts those.
+    """
 
     def __init__(self, script: Callable[[Accepted], object]) -> None:
+        self.requests = 0
         self._script = script
         self._greenlets: list[gevent.Greenlet[..., None]] = []
 
@@ -126,9 +137,26 @@ class Application:
 
     def _run(self, sock: gevent.socket.socket) -> None:
         with sock:
-            self._script(Accepted(sock))
+            try:
+                request = Accepted(sock)
+            except EOFError:
+                return
+            self.requests += 1
+            self._script(request)
 
     def join(self) -> None:
         """Wait for the scripts of all connections; raises what one of them raised."""
         for greenlet in self._greenlets:
             greenlet.get()
+
+
+def hello(request: Accepted) -> None:
+    """A script: read the body, say how long it was."""
+    body = b"".join(request.stdin())
+    request.stdout(HEAD + f"hello {len(body)}\n".encode())
+    request.end()
+
+
+def refuse() -> socket.socket:
+    """In the place of ``Application.connect``: nobody listens."""
+    raise ConnectionRefusedError(111, "Connection refused")

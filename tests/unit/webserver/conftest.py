@@ -1,11 +1,18 @@
-"""Every test here waits for other greenlets: none may wait for ever."""
+"""Every test here waits for other greenlets, none of them for ever; and a front to ask."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import http.client
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import gevent
+import gevent.socket
 import pytest
+from application_side import Accepted, Application
+
+from gfcgi.webserver.http import HttpFront
 
 DEADLINE_SECONDS = 60
 
@@ -14,3 +21,59 @@ DEADLINE_SECONDS = 60
 def deadline() -> Iterator[None]:
     with gevent.Timeout(DEADLINE_SECONDS):
         yield
+
+
+@pytest.fixture
+def front_of() -> Callable[[Callable[[Accepted], object]], AbstractContextManager[Front]]:
+    """A context manager: a started front of the application that a script says."""
+    return _front_of
+
+
+class HttpConnection(http.client.HTTPConnection):
+    """http.client over a gevent socket, so that the front in this same thread goes on."""
+
+    def connect(self):
+        self.sock = gevent.socket.create_connection((self.host, self.port))
+
+
+class Front:
+    def __init__(self, script):
+        self.application = Application(script)
+        self.lines = []
+        self.front = HttpFront(
+            ("127.0.0.1", 0), self.application.connect, on_error_log=self.lines.append
+        )
+        self.front.start()
+
+    def connect(self) -> HttpConnection:
+        return HttpConnection(*self.front.address)
+
+    def socket(self) -> socket.socket:
+        return gevent.socket.create_connection(self.front.address)
+
+    def get(self, target="/", method="GET", **options):
+        """One request on its own connection: (status, headers, body)."""
+        connection = self.connect()
+        try:
+            connection.request(method, target, **options)
+            response = connection.getresponse()
+            return response.status, response.headers, response.read()
+        finally:
+            connection.close()
+
+    def raw(self, sent: bytes) -> bytes:
+        """What comes for ``sent`` until the front closes."""
+        with self.socket() as sock:
+            sock.sendall(sent)
+            return b"".join(iter(lambda: sock.recv(65536), b""))
+
+
+@contextmanager
+def _front_of(script) -> Iterator[Front]:
+    front = Front(script)
+    try:
+        yield front
+    finally:
+        front.front.stop()
+        assert len(front.front._server._connections) == 0
+    front.application.join()
