@@ -24,7 +24,6 @@ __all__ = [
     "RecordType",
     "Role",
     "encode_record",
-    "padding_length",
 ]
 
 VERSION_1: Final = 1
@@ -85,11 +84,6 @@ UNKNOWN_TYPE_BODY: Final = Struct(">B7x")
 """type, reserved"""
 
 PADDING: Final = tuple(bytes(length) for length in range(8))
-
-
-def padding_length(content_length: int) -> int:
-    """Bytes of padding that bring a record of so much content to a multiple of 8 (§3.3)."""
-    return -content_length & 7
 
 
 def encode_record(record_type: int, request_id: int, content: bytes) -> bytes:
