@@ -80,3 +80,10 @@ LOG_BURST: Final = 20
 
 LOG_PER_SECOND: Final = 5.0
 """Log lines about malformed input per second after the burst."""
+
+LINGER_SECONDS: Final = 5.0
+"""After our last byte, how long a Web server that still sends may pause before we close. nginx's
+lingering_timeout."""
+
+PEERS_REMEMBERED: Final = 1024
+"""Addresses of Web servers whose right to connect is remembered."""

@@ -49,10 +49,13 @@ from gfcgi.protocol.params import decode_pairs, decode_params, encode_pairs
 from gfcgi.protocol.records import (
     BEGIN_REQUEST_BODY,
     END_REQUEST_BODY,
+    HEADER,
     KEEP_CONN,
     MAX_CONTENT_BYTES,
     NULL_REQUEST_ID,
+    PADDING,
     UNKNOWN_TYPE_BODY,
+    VERSION_1,
     ProtocolStatus,
     RecordType,
     encode_record,
@@ -385,6 +388,19 @@ class ApplicationConnection(Connection):
             request.stdout_ended = True
             return [encode_record(_STDOUT, request_id, b"")]
         return encode_stream(RecordType.STDOUT, request_id, data)
+
+    def send_stdout_header(self, request_id: int, length: int) -> tuple[bytes, bytes]:
+        """Return header and padding of a STDOUT record whose content is written by other means.
+
+        ``length`` is 1 to MAX_CONTENT_BYTES bytes; so much must come between the two.
+        """
+        if self._sendable(request_id).stdout_ended:
+            raise LocalProtocolError(
+                "STDOUT has ended already", section="3.3", request_id=request_id
+            )
+        padding = -length & 7
+        header = HEADER.pack(VERSION_1, RecordType.STDOUT, request_id, length, padding)
+        return header, PADDING[padding]
 
     def _send_stderr(self, request_id: int, data: Bytes) -> list[Bytes]:
         request = self._sendable(request_id)

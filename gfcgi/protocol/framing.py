@@ -63,12 +63,17 @@ class Connection(ABC):
         """Whether bytes were received that no event has used up yet."""
         return self._offset != len(self._buffer)
 
+    @property
+    def in_record(self) -> bool:
+        """Whether a record has begun to arrive and is not complete."""
+        return bool(self._content_left or self._skip) or self.has_buffered_data
+
     def receive_eof(self) -> None:
         """Take the end of the transport connection; whatever was active on it is lost.
 
         Raises: RemoteProtocolError if it came in the middle of a record (§3.3) or of PARAMS.
         """
-        if self._content_left or self._skip or self.has_buffered_data:
+        if self.in_record:
             raise self._fail("the transport connection ended in the middle of a record", "3.3")
 
     def next_event(self) -> NextEvent:

@@ -1,0 +1,129 @@
+"""One request as the gateway sees it, over its transport connection."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gevent.event import Event
+
+from gfcgi.errors import RequestAborted
+from gfcgi.protocol.records import PADDED_CONTENT_BYTES, Role
+from gfcgi.server.streams import InputStream
+
+if TYPE_CHECKING:
+    import greenlet
+
+    from gfcgi.protocol.events import BeginRequest, Bytes
+    from gfcgi.server.connection import Connection
+
+__all__ = ["ServerRequest"]
+
+_PIECE_BYTES = 8 * PADDED_CONTENT_BYTES
+"""Written without letting go of the transport connection, where other requests may wait for it."""
+
+
+class ServerRequest:
+    """Implements ``gfcgi.wsgi.request.Request``."""
+
+    __slots__ = (
+        "__weakref__",
+        "_connection",
+        "aborted",
+        "data",
+        "ended",
+        "greenlet",
+        "params",
+        "repeated",
+        "request_id",
+        "role",
+        "stdin",
+    )
+
+    def __init__(self, connection: Connection, begin: BeginRequest) -> None:
+        self._connection = connection
+        self.request_id = begin.request_id
+        self.role = begin.role
+        self.params = begin.params
+        self.repeated = begin.repeated
+        self.stdin = InputStream(connection)
+        self.data = InputStream(connection) if begin.role == Role.FILTER else None
+        if begin.role == Role.AUTHORIZER:
+            self.stdin.ended = True
+        self.aborted = Event()
+        self.ended = False
+        """Whether END_REQUEST was sent, or never will be."""
+        self.greenlet: greenlet.greenlet | None = None
+
+    def write(self, data: Bytes) -> None:
+        """Send bytes of STDOUT. May switch greenlets. Raises: RequestAborted."""
+        connection = self._connection
+        if len(data) <= _PIECE_BYTES:
+            self._check()
+            connection.write(connection.core.send_stdout(self.request_id, data))
+            return
+        view = memoryview(data)
+        for start in range(0, len(view), _PIECE_BYTES):
+            self._check()
+            piece = view[start : start + _PIECE_BYTES]
+            connection.write(connection.core.send_stdout(self.request_id, piece))
+
+    def write_error(self, data: Bytes) -> None:
+        """Send bytes of STDERR. May switch greenlets. Raises: RequestAborted."""
+        self._check()
+        self._connection.write_error(self.request_id, data)
+
+    def send_file(self, fileno: int, offset: int, count: int) -> None:
+        """Send bytes of a regular file as STDOUT; the kernel copies them.
+
+        May switch greenlets. Raises: RequestAborted; OSError if the file cannot be read.
+        """
+        end = offset + count
+        while offset < end:
+            self._check()
+            length = min(PADDED_CONTENT_BYTES, end - offset)
+            self._connection.write_file(self.request_id, fileno, offset, length)
+            offset += length
+
+    def finish(self, data: Bytes = b"", app_status: int = 0) -> None:
+        """Send the last of STDOUT and END_REQUEST. May switch greenlets. Raises: RequestAborted."""
+        if len(data) > _PIECE_BYTES:
+            view = memoryview(data)
+            last = len(view) - (len(view) % _PIECE_BYTES or _PIECE_BYTES)
+            self.write(view[:last])
+            data = view[last:]
+        self._check()
+        self._connection.end(self, data, app_status)
+
+    def _check(self) -> None:
+        if self.ended:
+            reason = "the Web server has given the request up"
+            raise RequestAborted(reason if self.aborted.is_set() else "the request has ended")
+
+    def kill(self) -> None:
+        """Raise GreenletExit where the application is; called in the hub."""
+        if self.greenlet is not None and not self.greenlet.dead:
+            self.greenlet.throw()
+
+    @property
+    def waiting_since(self) -> float:
+        """The loop's clock (seconds) when the application began to wait for a stream, or 0."""
+        return self.stdin.waiting_since or (self.data.waiting_since if self.data else 0.0)
+
+    def time_out(self, reason: str) -> None:
+        """Let the application's reads fail, with the Web server still there for an answer."""
+        self._fail_streams(reason)
+
+    def abort(self, reason: str) -> None:
+        """Tell the application, at its next read or write, that nobody waits for it (§5.4)."""
+        self.ended = True
+        self.aborted.set()
+        self._fail_streams(reason)
+
+    def discard_input(self) -> None:
+        """Drop what was not read: the request is over."""
+        self._fail_streams("the request has ended")
+
+    def _fail_streams(self, reason: str) -> None:
+        self.stdin.fail(reason)
+        if self.data is not None:
+            self.data.fail(reason)

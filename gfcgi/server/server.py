@@ -1,0 +1,258 @@
+"""The server: accepts transport connections, counts what runs, and stops without losing any."""
+
+from __future__ import annotations
+
+import functools
+import ipaddress
+import logging
+import socket
+import struct
+from collections.abc import Sequence
+from typing import Any, Final
+
+import greenlet
+from gevent.event import Event
+from gevent.hub import get_hub
+from gevent.monkey import get_original
+from gevent.server import StreamServer
+
+from gfcgi import limits
+from gfcgi.errors import RemoteProtocolError
+from gfcgi.options import Options
+from gfcgi.server.connection import Connection
+from gfcgi.server.reports import RateLimit
+from gfcgi.server.request import ServerRequest
+from gfcgi.wsgi.gateway import Application, Gateway
+
+_stdlib_socket: Any = get_original("socket", "socket")
+
+__all__ = ["Server"]
+
+log = logging.getLogger("gfcgi.server")
+
+_LOOPBACK: Final = ("127.0.0.0/8", "::1/128")
+_UCRED: Final = struct.Struct("iII")
+"""pid, uid, gid"""
+
+
+class Server:
+    """Serves a WSGI application on listening sockets, with one greenlet for each request.
+
+    ``multiprocess`` says that other processes may be accepting on the same sockets. All methods
+    belong into the thread of the gevent hub that was current when the server was started; ``stop``
+    may be called by a signal handler.
+    """
+
+    def __init__(
+        self,
+        application: Application,
+        listeners: Sequence[socket.socket],
+        options: Options | None = None,
+        *,
+        multiprocess: bool = False,
+    ) -> None:
+        self.options = options if options is not None else Options()
+        self.multiprocess = multiprocess
+        self._running: set[ServerRequest] = set()
+        self._gateway = Gateway(application, multiprocess=multiprocess, debug=self.options.debug)
+        self._connections: set[Connection] = set()
+        self._acceptors = [_Acceptor(self, listener) for listener in listeners]
+        self._networks = [
+            ipaddress.ip_network(network) for network in self.options.allow_from or _LOOPBACK
+        ]
+        self._may_connect = functools.lru_cache(limits.PEERS_REMEMBERED)(self._in_networks)
+        self._reports = RateLimit(log)
+        self._overloads = RateLimit(log)
+        self._stopping = Event()
+        self._empty = Event()
+        self._empty.set()
+        self._watch: Any = None
+
+    @property
+    def active_requests(self) -> int:
+        """Requests whose application is running, those that were aborted included."""
+        return len(self._running)
+
+    @property
+    def connections(self) -> int:
+        """Transport connections that are open."""
+        return len(self._connections)
+
+    # -- life
+
+    def start(self) -> None:
+        """Begin to accept."""
+        options = self.options
+        shortest = min(
+            options.params_timeout_seconds,
+            options.idle_timeout_seconds,
+            options.stdin_timeout_seconds,
+            options.stdout_timeout_seconds,
+            limits.LINGER_SECONDS,
+        )
+        interval = min(max(shortest / 4, 0.01), 5.0)
+        self._watch = get_hub().loop.timer(interval, interval, ref=False)
+        self._watch.start(self._look_for_expired)
+        for acceptor in self._acceptors:
+            acceptor.start()
+
+    def serve(self) -> None:
+        """Start, and return when ``stop`` was called and what ran is done or was cut."""
+        self.start()
+        try:
+            self._stopping.wait()
+        finally:
+            self._shut_down()
+
+    def stop(self) -> None:
+        """Accept no more, finish what runs within graceful_timeout_seconds; returns at once."""
+        self._stopping.set()
+
+    def _shut_down(self) -> None:
+        for acceptor in self._acceptors:
+            # Who has connected already expects an answer.
+            acceptor.accept_all()
+            acceptor.close()
+        for connection in list(self._connections):
+            connection.drain()
+        self._check_empty()
+        if not self._empty.wait(self.options.graceful_timeout_seconds):
+            log.warning(
+                "%d requests still ran after %g seconds and are cut",
+                self.active_requests,
+                self.options.graceful_timeout_seconds,
+            )
+            for connection in list(self._connections):
+                connection.cut()
+            for request in list(self._running):
+                get_hub().loop.run_callback(request.kill)
+            self._empty.wait(1)
+        self._watch.close()
+
+    # -- connections
+
+    def accepted(self, sock: socket.socket, address: Any) -> None:
+        """Serve a new transport connection, at once."""
+        if sock.family != socket.AF_UNIX:
+            if not self._may_connect(address[0]):
+                sock.close()
+                self._reports.warning(
+                    "%s may not connect: not in allow_from (%s)",
+                    address[0],
+                    ", ".join(map(str, self._networks)),
+                )
+                return
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection = Connection(self, sock, functools.partial(_peer_name, sock, address))
+        self._connections.add(connection)
+        self._empty.clear()
+        greenlet.greenlet(connection.run, get_hub()).switch()
+
+    def _in_networks(self, host: str) -> bool:
+        address = ipaddress.ip_address(host.partition("%")[0])
+        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+            address = address.ipv4_mapped
+        return any(address in network for network in self._networks)
+
+    def connection_closed(self, connection: Connection) -> None:
+        """Forget a connection, and accept again if there were too many."""
+        self._connections.discard(connection)
+        for acceptor in self._acceptors:
+            acceptor.resume()
+        self._check_empty()
+
+    def _check_empty(self) -> None:
+        if not self._connections and not self.active_requests:
+            self._empty.set()
+
+    def run_request(self, request: ServerRequest) -> None:
+        """Call the application; the body of a request's greenlet."""
+        self._running.add(request)
+        try:
+            self._gateway(request)
+        finally:
+            self._running.discard(request)
+            if self._stopping.is_set():
+                self._check_empty()
+
+    def _look_for_expired(self) -> None:
+        now = get_hub().loop.now()
+        for connection in list(self._connections):
+            connection.expire(now)
+
+    # -- what is said of them
+
+    def report(self, peer: str, error: RemoteProtocolError) -> None:
+        """Log, at a bounded rate, what a Web server did wrong."""
+        self._reports.warning(
+            "%s: %s; the %s is given up",
+            peer,
+            error,
+            f"request {error.request_id}" if error.request_id else error.fatal.value,
+        )
+
+    def report_overload(self) -> None:
+        self._overloads.warning(
+            "%d requests are running (max_concurrent_requests): one more was refused with 503",
+            self.active_requests,
+        )
+
+    def log_expiry(self, peer: str, what: str, seconds: float) -> None:
+        self._reports.warning("%s: %s %.3g seconds; given up", peer, what, seconds)
+
+    def log_debug(self, peer: str, what: object) -> None:
+        log.debug("%s: %s", peer, what)
+
+
+def _peer_name(sock: socket.socket, address: Any) -> str:
+    """Name the other side in a log line."""
+    if sock.family != socket.AF_UNIX:
+        host = address[0]
+        return f"[{host}]:{address[1]}" if ":" in host else f"{host}:{address[1]}"
+    pid, uid, _ = _UCRED.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
+    return f"UNIX socket, pid {pid}, uid {uid}"
+
+
+class _Acceptor(StreamServer):
+    """gevent's StreamServer, handing on sockets as the kernel gives them."""
+
+    socket: Any
+    _watcher: Any
+    _timer: Any
+
+    def __init__(self, server: Server, listener: socket.socket) -> None:
+        # Inherited descriptors come in blocking mode (Apache's do).
+        listener.setblocking(False)
+        super().__init__(listener, server.accepted)
+        self._server = server
+        if server.multiprocess:
+            # Leave some for the others, as gevent's own pywsgi does.
+            self.max_accept = 1
+
+    def full(self) -> bool:
+        return self._server.connections >= self._server.options.max_connections
+
+    def do_read(self) -> tuple[socket.socket, Any] | None:  # type: ignore[override]
+        try:
+            descriptor, address = self.socket._accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return None
+        sock = _stdlib_socket(fileno=descriptor)
+        sock.setblocking(False)
+        return sock, address
+
+    def do_handle(self, sock: socket.socket, address: Any) -> None:
+        self._server.accepted(sock, address)
+
+    def resume(self) -> None:
+        """Accept again, if it stopped because there were too many connections."""
+        if self._watcher is None and self._timer is None and self.started and not self.full():
+            self.start_accepting()
+
+    def accept_all(self) -> None:
+        """Take every connection that the kernel has queued."""
+        while not self.full():
+            accepted = self.do_read()
+            if accepted is None:
+                return
+            self.do_handle(*accepted)

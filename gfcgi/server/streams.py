@@ -1,0 +1,174 @@
+"""STDIN and DATA on their way from the transport connection to the application.
+
+The connection feeds, the application reads. Between them stands a bound: on a connection with one
+request, reading from the socket pauses, so that the kernel makes the Web server wait; on a
+multiplexed one, where others need the socket, the surplus goes to a temporary file, which has a
+bound too.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections import deque
+from typing import IO, TYPE_CHECKING, Any
+
+from gevent.hub import Waiter, get_hub
+
+from gfcgi.errors import RequestAborted
+
+if TYPE_CHECKING:
+    from gfcgi.server.connection import Connection
+
+__all__ = ["InputStream"]
+
+
+class InputStream:
+    """One incoming stream of one request (§5.3)."""
+
+    __slots__ = (
+        "_connection",
+        "_error",
+        "_memory_bytes",
+        "_offset",
+        "_pieces",
+        "_spool",
+        "_waiter",
+        "ended",
+        "waiting_since",
+    )
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._pieces: deque[bytes] = deque()
+        self._offset = 0
+        self._memory_bytes = 0
+        self._spool: _Spool | None = None
+        self._error: str | None = None
+        self._waiter: Any = None
+        self.ended = False
+        self.waiting_since = 0.0
+        """The loop's clock (seconds) when the application began to wait; 0 while it does not."""
+
+    # -- the connection's side
+
+    def feed(self, data: bytes) -> None:
+        """Take what arrived; b"" is the stream's end."""
+        if not data:
+            self.ended = True
+        elif self._error is None:
+            connection = self._connection
+            options = connection.options
+            if self._spool is not None or (
+                connection.multiplexed and self._memory_bytes >= options.multiplexed_buffer_bytes
+            ):
+                if self._spool is None:
+                    self._spool = _Spool()
+                self._spool.write(data)
+                full = len(self._spool) >= options.max_spool_bytes
+            else:
+                self._pieces.append(data)
+                self._memory_bytes += len(data)
+                full = (
+                    self._memory_bytes >= options.stdin_buffer_bytes and not connection.multiplexed
+                )
+            if full:
+                connection.pause_for(self)
+        self._wake()
+
+    def fail(self, reason: str) -> None:
+        """Let every read from now on raise RequestAborted with ``reason``; drop what is here."""
+        self._error = reason
+        self._pieces.clear()
+        self._memory_bytes = 0
+        if self._spool is not None:
+            self._spool.close()
+            self._spool = None
+        self._connection.resume_from(self)
+        self._wake()
+
+    def _wake(self) -> None:
+        waiter = self._waiter
+        if waiter is not None:
+            self._waiter = None
+            get_hub().loop.run_callback(waiter.switch, None)
+
+    # -- the application's side
+
+    def read(self, most: int) -> bytes:
+        """Return 1 to ``most`` bytes, waiting for them; b"" at the stream's end.
+
+        Raises: RequestAborted.
+        """
+        while True:
+            if self._error is not None:
+                raise RequestAborted(self._error)
+            if self._pieces:
+                return self._read_memory(most)
+            if self._spool is not None:
+                return self._read_spool(self._spool, most)
+            if self.ended:
+                return b""
+            self._wait()
+
+    def _read_memory(self, most: int) -> bytes:
+        piece = self._pieces[0]
+        start = self._offset
+        if len(piece) - start > most:
+            self._offset = start + most
+            piece = piece[start : start + most]
+        else:
+            self._pieces.popleft()
+            if start:
+                piece = piece[start:]
+                self._offset = 0
+        self._memory_bytes -= len(piece)
+        if self._memory_bytes < self._connection.options.stdin_buffer_bytes:
+            self._connection.resume_from(self)
+        return piece
+
+    def _read_spool(self, spool: _Spool, most: int) -> bytes:
+        piece = spool.read(most)
+        if not len(spool):
+            spool.close()
+            self._spool = None
+        self._connection.resume_from(self)
+        return piece
+
+    def _wait(self) -> None:
+        hub = get_hub()
+        waiter = self._waiter = Waiter(hub)
+        self.waiting_since = hub.loop.now()
+        try:
+            waiter.get()
+        finally:
+            self._waiter = None
+            self.waiting_since = 0.0
+
+
+class _Spool:
+    """Bytes in a temporary file, first in, first out."""
+
+    __slots__ = ("_file", "_read_at", "_write_at")
+
+    def __init__(self) -> None:
+        self._file: IO[bytes] = tempfile.TemporaryFile(  # noqa: SIM115 - closed by close()
+            prefix="gfcgi-"
+        )
+        self._read_at = 0
+        self._write_at = 0
+
+    def __len__(self) -> int:
+        return self._write_at - self._read_at
+
+    def write(self, data: bytes) -> None:
+        self._file.seek(self._write_at)
+        self._write_at += self._file.write(data)
+
+    def read(self, most: int) -> bytes:
+        self._file.seek(self._read_at)
+        piece = self._file.read(min(most, self._write_at - self._read_at))
+        self._read_at += len(piece)
+        return piece
+
+    def close(self) -> None:
+        self._file.close()

@@ -1,0 +1,143 @@
+"""A connected, non-blocking socket that waits by switching to gevent's hub.
+
+Leaner than ``gevent.socket``, which makes two watchers and a mixin of every accepted socket; one
+reader and one writer at a time are all that a transport connection needs. The reader can be woken
+for other reasons than data.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
+
+from gevent.hub import Waiter, get_hub
+
+if TYPE_CHECKING:
+    from gfcgi.protocol.events import Bytes
+
+__all__ = ["Transport"]
+
+_READ, _WRITE = 1, 2
+
+_BUFFERS_PER_CALL: Final = 512
+"""Below the kernel's IOV_MAX (1024)."""
+
+
+class Transport:
+    """The bytes of one transport connection. OSError leaves every method as the kernel gave it."""
+
+    __slots__ = ("_hub", "_read_watcher", "_reader", "_socket", "write_blocked_since")
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._hub: Any = get_hub()
+        self._socket = sock
+        self._read_watcher = self._hub.loop.io(sock.fileno(), _READ)
+        self._reader: Any = None
+        self.write_blocked_since = 0.0
+        """The loop's clock (seconds) when a write began to wait; 0 while none waits."""
+
+    def receive_now(self, most: int) -> bytes | None:
+        """Return what is there, b"" at the end, None where a read would wait."""
+        try:
+            return self._socket.recv(most)
+        except BlockingIOError:
+            return None
+
+    def wait_readable(self) -> bool:
+        """Wait, switching greenlets; return False if ``wake`` ended it. One greenlet at a time."""
+        watcher = self._read_watcher
+        waiter = self._reader = Waiter(self._hub)
+        watcher.start(waiter.switch, True)
+        try:
+            return bool(waiter.get())
+        finally:
+            watcher.stop()
+            self._reader = None
+
+    def wait_for_wake(self) -> None:
+        """Wait, switching greenlets, until ``wake`` is called, whatever arrives."""
+        waiter = self._reader = Waiter(self._hub)
+        try:
+            waiter.get()
+        finally:
+            self._reader = None
+
+    def wake(self) -> None:
+        """Let ``wait_readable`` return, if a greenlet is in it."""
+        if self._reader is not None:
+            self._hub.loop.run_callback(self._reader.switch, False)
+
+    def send(self, buffers: Sequence[Bytes], flags: int = 0) -> None:
+        """Send all of it, waiting where the Web server is slow."""
+        if len(buffers) == 1:
+            data = buffers[0]
+            sent = self._try_send(data, flags)
+            if sent == len(data):
+                return
+            left: list[Bytes] = [memoryview(data)[sent:]]
+            self._wait_writable()
+        else:
+            left = list(buffers)
+        while left:
+            try:
+                sent = self._socket.sendmsg(islice(left, _BUFFERS_PER_CALL), (), flags)
+            except BlockingIOError:
+                self._wait_writable()
+                continue
+            done = 0
+            for buffer in left:
+                if sent < len(buffer):
+                    break
+                sent -= len(buffer)
+                done += 1
+            del left[:done]
+            if sent:
+                left[0] = memoryview(left[0])[sent:]
+
+    def _try_send(self, data: Bytes, flags: int) -> int:
+        try:
+            return self._socket.send(data, flags)
+        except BlockingIOError:
+            return 0
+
+    def send_file(self, fileno: int, offset: int, count: int) -> None:
+        """Send ``count`` bytes of an open file from ``offset``.
+
+        Raises: OSError; EOFError if the file ends before.
+        """
+        descriptor = self._socket.fileno()
+        while count:
+            try:
+                sent = os.sendfile(descriptor, fileno, offset, count)
+            except BlockingIOError:
+                self._wait_writable()
+                continue
+            if sent == 0:
+                raise EOFError(f"the file ended {count} bytes early")
+            offset += sent
+            count -= sent
+
+    def _wait_writable(self) -> None:
+        hub = self._hub
+        self.write_blocked_since = hub.loop.now()
+        watcher = hub.loop.io(self._socket.fileno(), _WRITE)
+        try:
+            hub.wait(watcher)
+        finally:
+            self.write_blocked_since = 0.0
+            watcher.close()
+
+    def shut_down(self, how: int = socket.SHUT_RDWR) -> None:
+        """Shut down for good: whoever waits for this socket wakes up."""
+        try:
+            self._socket.shutdown(how)
+        except OSError:
+            pass
+
+    def close(self) -> None:
+        """Close; no greenlet may be waiting."""
+        self._read_watcher.close()
+        self._socket.close()

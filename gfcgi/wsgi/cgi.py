@@ -1,0 +1,93 @@
+"""One request as CGI/1.1 (RFC 3875): the same script where FastCGI is not set up."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from gfcgi.errors import RequestAborted
+from gfcgi.protocol.records import Role
+from gfcgi.wsgi.gateway import Application, Gateway
+
+if TYPE_CHECKING:
+    from gfcgi.options import Options
+    from gfcgi.protocol.events import Bytes
+    from gfcgi.protocol.params import Pairs
+
+__all__ = ["serve_cgi"]
+
+_STDIN, _STDOUT, _STDERR = 0, 1, 2
+
+
+def serve_cgi(application: Application, options: Options | None = None) -> None:
+    """Answer the request in this process's environment, on descriptors 0, 1 and 2."""
+    gateway = Gateway(
+        application,
+        multithread=False,
+        multiprocess=True,
+        run_once=True,
+        debug=options is not None and options.debug,
+    )
+    # What the application prints must not get into the response.
+    sys.stdout = sys.stderr
+    gateway(CgiRequest())
+
+
+class _Never:
+    """CGI says nothing of a client that left; a write fails then."""
+
+    def is_set(self) -> bool:
+        return False
+
+    def wait(self, timeout: float | None = None) -> bool:
+        if timeout is None:
+            raise RuntimeError("a CGI request is never told that it is aborted")
+        return False
+
+
+class _Stdin:
+    def read(self, most: int) -> bytes:
+        return os.read(_STDIN, most)
+
+
+class CgiRequest:
+    """The gateway's request over a CGI process's three descriptors."""
+
+    def __init__(self) -> None:
+        self.role = int(Role.RESPONDER)
+        self.params = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in os.environb.items()
+        }
+        self.repeated: Pairs = ()
+        self.stdin = _Stdin()
+        self.data = None
+        self.aborted = _Never()
+
+    def write(self, data: Bytes) -> None:
+        _write_all(_STDOUT, data)
+
+    def write_error(self, data: Bytes) -> None:
+        _write_all(_STDERR, data)
+
+    def send_file(self, fileno: int, offset: int, count: int) -> None:
+        end = offset + count
+        while offset < end:
+            piece = os.pread(fileno, min(65_536, end - offset), offset)
+            if not piece:
+                raise OSError(f"the file became {end - offset} bytes shorter while it was sent")
+            self.write(piece)
+            offset += len(piece)
+
+    def finish(self, data: Bytes = b"", app_status: int = 0) -> None:
+        if len(data):
+            self.write(data)
+
+
+def _write_all(descriptor: int, data: Bytes) -> None:
+    view = memoryview(data)
+    try:
+        while view:
+            view = view[os.write(descriptor, view) :]
+    except BrokenPipeError as error:
+        raise RequestAborted("the Web server has closed the pipe") from error

@@ -1,0 +1,156 @@
+"""The WSGI bridge (PEP 3333): one request in, the application called, its response out."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from gfcgi.errors import RequestAborted
+from gfcgi.protocol.records import Role
+from gfcgi.wsgi.environ import BadRequest, content_length, make_environ
+from gfcgi.wsgi.errors import ErrorStream
+from gfcgi.wsgi.files import FileWrapper
+from gfcgi.wsgi.input import Input
+from gfcgi.wsgi.request import Request
+from gfcgi.wsgi.response import Response
+
+__all__ = ["Application", "Gateway"]
+
+log = logging.getLogger("gfcgi.wsgi")
+
+Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[Any]]
+
+_ROLE_NAMES: Final = {int(role): role.name for role in Role}
+
+
+class Gateway:
+    """Serves requests with a WSGI application; never raises out of a call.
+
+    ``multiprocess`` says whether another process may serve the same application, ``run_once``
+    whether this one ends after the request (CGI).
+    """
+
+    def __init__(
+        self,
+        application: Application,
+        *,
+        multithread: bool = True,
+        multiprocess: bool = False,
+        run_once: bool = False,
+        debug: bool = False,
+        mount: str | None = None,
+    ) -> None:
+        self.application = application
+        self.debug = debug
+        self._mount = mount
+        self._constants: dict[str, Any] = {
+            "wsgi.version": (1, 0),
+            "wsgi.multithread": multithread,
+            "wsgi.multiprocess": multiprocess,
+            "wsgi.run_once": run_once,
+            "wsgi.file_wrapper": FileWrapper,
+            # As mod_wsgi has it: the end of the input is certain without a CONTENT_LENGTH.
+            "wsgi.input_terminated": True,
+        }
+        self._warned_of_str = False
+
+    def __call__(self, request: Request) -> None:
+        """Answer one request, to its end."""
+        errors = ErrorStream(request)
+        response = Response(request, self)
+        try:
+            try:
+                environ = self._environ(request, errors)
+            except BadRequest as error:
+                log.warning("a request was refused: %s", error)
+                response.no_body = request.params.get("REQUEST_METHOD") == "HEAD"
+                response.refuse("400 Bad Request", str(error))
+                return
+            response.no_body = environ["REQUEST_METHOD"] == "HEAD"
+            result: Any = self.application(environ, response.start_response)
+            try:
+                errors.flush()
+                response.send(result)
+            finally:
+                close = getattr(result, "close", None)
+                if close is not None:
+                    close()
+            errors.flush()
+            response.finish()
+        except RequestAborted as error:
+            self._aborted(request, response, error)
+        except BaseException as error:
+            if request.aborted.is_set() and not isinstance(error, Exception):
+                # The server stops and has killed what still ran.
+                return
+            self._failed(request, response, errors)
+
+    def _environ(self, request: Request, errors: ErrorStream) -> dict[str, Any]:
+        environ = make_environ(request.params, request.repeated, self._mount)
+        role = request.role
+        length = content_length(environ)
+        if role == Role.AUTHORIZER:
+            # It has no STDIN (§6.3); what CONTENT_LENGTH it is told is the protected request's.
+            length = 0
+            environ.pop("CONTENT_LENGTH", None)
+        environ.update(self._constants)
+        environ["wsgi.input"] = Input(request.stdin, length)
+        environ["wsgi.errors"] = errors
+        environ["gfcgi.role"] = _ROLE_NAMES[role]
+        environ["gfcgi.aborted"] = request.aborted
+        if role == Role.FILTER and request.data is not None:
+            environ["gfcgi.data"] = Input(request.data, self._data_length(environ))
+        return environ
+
+    @staticmethod
+    def _data_length(environ: dict[str, Any]) -> int | None:
+        """FCGI_DATA_LENGTH (§6.4), if the Web server says it."""
+        value = environ.get("FCGI_DATA_LENGTH", "")
+        return int(value) if value.isascii() and value.isdigit() else None
+
+    def warn_of_str(self) -> None:
+        """Say, once for the application, that its body should be bytes."""
+        if self._warned_of_str:
+            return
+        self._warned_of_str = True
+        code = getattr(self.application, "__code__", None)
+        where = f" ({code.co_filename}, line {code.co_firstlineno})" if code is not None else ""
+        log.warning(
+            "the application %s%s returns str where WSGI wants a list of bytes; it is sent encoded "
+            "as its Content-Type says. Change its line to: return [body.encode('utf-8')]",
+            getattr(self.application, "__name__", repr(self.application)),
+            where,
+        )
+
+    def _aborted(self, request: Request, response: Response, error: RequestAborted) -> None:
+        """The Web server has gone, or the body broke off: usual, so no more than a line."""
+        log.debug("%s: %s", _name(request), error)
+        try:
+            if request.aborted.is_set() or response.headers_sent:
+                request.finish(app_status=1)
+            else:
+                response.refuse("400 Bad Request", str(error), app_status=1)
+        except RequestAborted:
+            pass
+
+    def _failed(self, request: Request, response: Response, errors: ErrorStream) -> None:
+        text = traceback.format_exc()
+        log.error("%s: the application failed\n%s", _name(request), text.rstrip("\n"))
+        errors.flush()
+        errors.write(text)
+        try:
+            if response.headers_sent:
+                request.finish(app_status=1)
+            else:
+                detail = text if self.debug else ""
+                response.refuse("500 Internal Server Error", detail, app_status=1)
+        except RequestAborted:
+            pass
+
+
+def _name(request: Request) -> str:
+    params = request.params
+    method = params.get("REQUEST_METHOD", "?")
+    return f"{method} {params.get('SCRIPT_NAME', '')}{params.get('PATH_INFO', '')}"
