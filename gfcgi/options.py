@@ -131,8 +131,8 @@ class Options:
         metadata=_option(
             "listening",
             option_parsers.texts(parse_network, example='"10.0.0.0/8"'),
-            "Web servers that may connect over TCP, separated by commas; without it every one"
-            " may that reaches the address, which must then be a loopback address",
+            "Web servers that may connect over TCP, separated by commas; without it only those"
+            " on this machine, and only a loopback address is listened on",
             unit="addresses and networks",
             value="LIST",
             kind="list",

@@ -62,7 +62,6 @@ def serve(
         )
         signals = StopSignals(server.stop, partial(_end_at_once, every))
         with signals.handled():
-            server.start()
             log.info("gfcgi %s serves %s: %s, process %d", __version__, name, started, os.getpid())
             for listener in listeners:
                 _say_where(listener, options)
@@ -111,8 +110,8 @@ def _say_where(listener: Listener, options: Options) -> None:
     log.info("listening on %s", listener.name)
     if listener.open_to_all and not options.allow_from:
         log.warning(
-            "%s can be reached from other machines, and whoever reaches it can set REMOTE_USER:"
-            " say which Web servers may connect with GFCGI_ALLOW_FROM (allow_from=)",
+            "other machines can reach %s, and are turned away: GFCGI_ALLOW_FROM or allow_from= says"
+            " which Web servers may connect",
             listener.name,
         )
 

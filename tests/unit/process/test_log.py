@@ -1,0 +1,76 @@
+"""gfcgi.process.log: our lines reach standard error, or the application's own log."""
+
+from __future__ import annotations
+
+import io
+import logging
+import re
+import sys
+
+import pytest
+
+from gfcgi.options import Options
+from gfcgi.process.log import set_up_logging
+
+
+@pytest.fixture(autouse=True)
+def our_logger():
+    """Our logger as it is at a process's start."""
+    ours = logging.getLogger("gfcgi")
+    before = ours.handlers[:], ours.level
+    ours.handlers = []
+    ours.setLevel(logging.NOTSET)
+    yield
+    ours.handlers = before[0]
+    ours.setLevel(before[1])
+
+
+def unconfigured(monkeypatch):
+    """An application that set up no logging; standard error is returned.
+
+    Called in the test itself, because pytest sets up its own logging and capture before each.
+    """
+    logging.getLogger().handlers.clear()
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    return stream
+
+
+def test_a_line_says_when_which_process_and_how_bad(monkeypatch):
+    stderr = unconfigured(monkeypatch)
+    set_up_logging(Options())
+    logging.getLogger("gfcgi.process").info("listening on %s", "x")
+    logging.getLogger("gfcgi.process").debug("not shown")
+    assert re.fullmatch(r"[\d-]+ [\d:,]+ gfcgi\[\d+\] INFO: listening on x\n", stderr.getvalue())
+
+
+def test_it_is_set_up_once(monkeypatch):
+    stderr = unconfigured(monkeypatch)
+    set_up_logging(Options())
+    set_up_logging(Options(log_level="error"))
+    logging.getLogger("gfcgi").info("once")
+    assert stderr.getvalue().count("once") == 1
+
+
+def test_the_level_is_the_options_unless_the_application_set_one():
+    set_up_logging(Options(log_level="error"))
+    assert logging.getLogger("gfcgi").level == logging.ERROR
+    logging.getLogger("gfcgi").setLevel(logging.DEBUG)
+    set_up_logging(Options(log_level="error"))
+    assert logging.getLogger("gfcgi").level == logging.DEBUG
+
+
+def test_an_application_that_logs_gets_our_lines_once_even_if_it_sets_up_later(monkeypatch):
+    stderr = unconfigured(monkeypatch)
+    set_up_logging(Options())
+    own = io.StringIO()
+    logging.getLogger().addHandler(logging.StreamHandler(own))
+    logging.getLogger("gfcgi").info("hello")
+    assert own.getvalue() == "hello\n"
+    assert stderr.getvalue() == ""
+
+
+def test_a_closed_standard_error_is_no_error(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", None)
+    set_up_logging(Options())
+    assert logging.getLogger("gfcgi").handlers == []

@@ -1,0 +1,279 @@
+"""gfcgi.process.unix: a socket file is made, replaced and removed only where that harms nobody."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import pwd
+import socket
+import stat
+import threading
+from dataclasses import replace
+
+import pytest
+
+from gfcgi.addresses import UnixAddress
+from gfcgi.errors import ConfigError
+from gfcgi.options import Options
+from gfcgi.process import unix
+from gfcgi.process.unix import listen_privately, listen_unix
+
+
+@pytest.fixture
+def address(tmp_path):
+    return UnixAddress(str(tmp_path / "app.sock"))
+
+
+def connects(path):
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(5)
+        return sock.connect_ex(path) == 0
+
+
+def stale_socket(path):
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(path)
+        sock.listen()
+
+
+def test_it_listens_and_removes_its_file_when_done(address):
+    sock, file = listen_unix(address, Options())
+    with sock:
+        assert connects(address.path)
+    file.remove()
+    assert not os.path.lexists(address.path)
+    file.remove()
+
+
+def test_an_abstract_socket_leaves_no_file():
+    address = UnixAddress(f"@gfcgi-test-{os.getpid()}")
+    sock, file = listen_unix(address, Options(socket_mode="0600"))
+    with sock:
+        assert file is None
+        assert connects(address.sockaddr)
+
+
+def test_a_stale_socket_file_is_replaced(address):
+    stale_socket(address.path)
+    sock, _ = listen_unix(address, Options())
+    with sock:
+        assert connects(address.path)
+
+
+def test_a_live_socket_is_left_alone_and_its_process_named(address):
+    with socket.socket(socket.AF_UNIX) as live:
+        live.bind(address.path)
+        live.listen()
+        with pytest.raises(ConfigError) as caught:
+            listen_unix(address, Options())
+        assert connects(address.path)
+    user = pwd.getpwuid(os.getuid()).pw_name
+    who = f"process {os.getpid()} of {user} (uid {os.getuid()}) listens there already"
+    assert str(caught.value) == f"bind=: {address}: {who}"
+
+
+def test_a_live_socket_of_a_user_without_a_name_is_named_by_number(address, monkeypatch):
+    def nobody(uid):
+        raise KeyError(uid)
+
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    with socket.socket(socket.AF_UNIX) as live:
+        live.bind(address.path)
+        live.listen()
+        with pytest.raises(ConfigError, match=rf"process {os.getpid()} of uid {os.getuid()} "):
+            listen_unix(address, Options())
+
+
+def test_a_live_socket_whose_queue_is_full_is_left_alone(address):
+    with socket.socket(socket.AF_UNIX) as live:
+        live.bind(address.path)
+        live.listen(0)
+        waiting = []
+        try:
+            while True:
+                sock = socket.socket(socket.AF_UNIX)
+                waiting.append(sock)
+                sock.setblocking(False)
+                if sock.connect_ex(address.path) == errno.EAGAIN:
+                    break
+            with pytest.raises(ConfigError, match="listens there already, and is busy"):
+                listen_unix(address, Options())
+        finally:
+            for sock in waiting:
+                sock.close()
+    assert os.path.exists(address.path)
+
+
+def test_a_socket_that_may_not_be_connected_to_is_left_alone(address, monkeypatch):
+    stale_socket(address.path)
+
+    class Forbidden(socket.socket):
+        def connect(self, place):
+            raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(unix.socket, "socket", Forbidden)
+    with pytest.raises(ConfigError, match="cannot be seen"):
+        listen_unix(address, Options())
+    assert os.path.exists(address.path)
+
+
+@pytest.mark.parametrize("make", ["file", "directory", "link"])
+def test_what_is_no_socket_is_never_removed(address, make, tmp_path):
+    if make == "file":
+        (tmp_path / "app.sock").write_text("precious")
+    elif make == "directory":
+        (tmp_path / "app.sock").mkdir()
+    else:
+        os.symlink("/nowhere", address.path)
+    with pytest.raises(ConfigError, match="this file is no socket, and is left alone"):
+        listen_unix(address, Options())
+    assert os.path.lexists(address.path)
+
+
+def test_a_missing_directory_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=f"there is no directory {tmp_path}/none"):
+        listen_unix(UnixAddress(f"{tmp_path}/none/app.sock"), Options())
+
+
+def test_another_file_in_the_same_place_is_not_removed(address):
+    sock, file = listen_unix(address, Options())
+    sock.close()
+    os.unlink(address.path)
+    stale_socket(address.path)
+    file.remove()
+    assert os.path.exists(address.path)
+
+
+def test_a_child_does_not_remove_its_parents_file(address):
+    sock, file = listen_unix(address, Options())
+    with sock:
+        replace(file, pid=os.getpid() + 1).remove()
+        assert os.path.exists(address.path)
+
+
+def test_a_file_that_cannot_be_removed_at_the_end_is_no_error(address):
+    sock, file = listen_unix(address, Options())
+    sock.close()
+    os.unlink(address.path)
+    os.rmdir(os.path.dirname(address.path))
+    file.remove()
+
+
+def test_the_file_has_its_mode_before_anybody_can_connect(address, monkeypatch):
+    seen = []
+    listen = socket.socket.listen
+
+    def noting(self, backlog):
+        seen.append(stat.S_IMODE(os.stat(address.path).st_mode))
+        listen(self, backlog)
+
+    monkeypatch.setattr(socket.socket, "listen", noting)
+    listen_unix(address, Options(socket_mode="0660"))[0].close()
+    assert seen == [0o660]
+
+
+def test_without_a_mode_the_umask_decides(address):
+    before = os.umask(0o027)
+    try:
+        listen_unix(address, Options())[0].close()
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(os.stat(address.path).st_mode) == 0o750
+
+
+def test_owner_and_group_are_given_by_name_or_number(address, monkeypatch):
+    given = []
+    monkeypatch.setattr(os, "chown", lambda path, uid, gid: given.append((path, uid, gid)))
+    root = Options(socket_owner="root", socket_group="root")
+    listen_unix(address, root)[0].close()
+    listen_unix(address, Options(socket_owner="12", socket_group=34))[0].close()
+    path = address.path
+    assert given == [(path, 0, -1), (path, -1, 0), (path, 12, -1), (path, -1, 34)]
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"socket_owner": "no such"}, "socket_owner=: no such: there is no such user"),
+        ({"socket_group": "no such"}, "socket_group=: no such: there is no such group"),
+    ],
+)
+def test_an_unknown_owner_is_refused_and_no_file_left(address, options, reason):
+    with pytest.raises(ConfigError) as caught:
+        listen_unix(address, Options(**options))
+    assert str(caught.value) == reason
+    assert not os.path.lexists(address.path)
+
+
+def test_a_file_that_cannot_be_given_away_is_refused_and_not_left(address, monkeypatch):
+    def forbidden(path, uid, gid):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "chown", forbidden)
+    with pytest.raises(ConfigError, match=r"socket_group=: 1: .* cannot be given away"):
+        listen_unix(address, Options(socket_group="1"))
+    assert not os.path.lexists(address.path)
+
+
+def test_a_number_beyond_the_kernels_is_refused(address):
+    with pytest.raises(ConfigError, match="socket_owner=: 99999999999999999999: "):
+        listen_unix(address, Options(socket_owner=99999999999999999999))
+
+
+def test_binding_waits_for_a_process_that_is_binding_in_the_same_directory(address, tmp_path):
+    """Between bind and listen a socket looks stale; the lock keeps others from looking."""
+    holder = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(holder, fcntl.LOCK_EX)
+    made = []
+    thread = threading.Thread(target=lambda: made.append(listen_unix(address, Options())))
+    thread.start()
+    thread.join(0.2)
+    assert made == []
+    assert not os.path.exists(address.path)
+    os.close(holder)
+    thread.join(30)
+    made[0][0].close()
+    assert os.path.exists(address.path)
+
+
+def test_a_lock_that_is_never_released_is_not_waited_for_forever(address, tmp_path, monkeypatch):
+    monkeypatch.setattr(unix, "LOCK_SECONDS", 0.05)
+    holder = os.open(tmp_path, os.O_RDONLY)
+    try:
+        fcntl.flock(holder, fcntl.LOCK_EX)
+        listen_unix(address, Options())[0].close()
+    finally:
+        os.close(holder)
+    assert os.path.exists(address.path)
+
+
+def test_a_directory_that_cannot_be_read_is_not_locked(address, monkeypatch):
+    def forbidden(path, flags):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(os, "open", forbidden)
+    listen_unix(address, Options())[0].close()
+    assert os.path.exists(address.path)
+
+
+def test_a_private_socket_is_in_a_directory_of_its_own_and_both_go():
+    sock, file = listen_privately(Options(socket_mode="0666", socket_owner="no such"))
+    directory = os.path.dirname(file.path)
+    with sock:
+        assert stat.S_IMODE(os.stat(directory).st_mode) == 0o700
+        assert connects(file.path)
+    file.remove()
+    assert not os.path.lexists(directory)
+
+
+def test_no_directory_is_left_where_a_private_socket_cannot_be_had(tmp_path, monkeypatch):
+    monkeypatch.setattr(unix.tempfile, "tempdir", str(tmp_path))
+
+    def full(self, place):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(socket.socket, "bind", full)
+    with pytest.raises(OSError, match="No space left"):
+        listen_privately(Options())
+    assert list(tmp_path.iterdir()) == []
