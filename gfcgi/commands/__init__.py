@@ -10,7 +10,14 @@ from gfcgi.errors import ConfigError
 
 __all__ = ["main"]
 
-COMMANDS = {"serve": serve.main}
+
+def _request(arguments: Sequence[str]) -> int:
+    from gfcgi.commands import request  # imports gevent, which serve leaves until it patches
+
+    return request.main(arguments)
+
+
+COMMANDS = {"serve": serve.main, "request": _request}
 DEFAULT = "serve"
 EXIT_MISUSE = 2
 

@@ -9,7 +9,7 @@ from urllib.parse import unquote_to_bytes
 
 from gfcgi._version import __version__
 
-__all__ = ["BadRequestTarget", "cgi_params", "server_name", "split_target"]
+__all__ = ["SERVER_SOFTWARE", "BadRequestTarget", "cgi_params", "server_name", "split_target"]
 
 SERVER_SOFTWARE: Final = f"gfcgi/{__version__}"
 

@@ -12,9 +12,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, Protocol
 
 import gevent
+import gevent.os
 import gevent.socket
 
 from gfcgi import limits
+from gfcgi.addresses import TCPAddress, UnixAddress
 from gfcgi.errors import Fatal, RemoteProtocolError, TransportClosed
 from gfcgi.protocol import (
     NEED_DATA,
@@ -29,7 +31,7 @@ from gfcgi.protocol import (
 )
 from gfcgi.webserver.response import HeaderBlock, ResponseHead
 
-__all__ = ["Answer", "Exchange", "Readable", "cooperative"]
+__all__ = ["Answer", "Exchange", "Readable", "blocking_chunks", "connect", "cooperative"]
 
 FILE_READ_BYTES: Final = limits.RECV_BYTES
 
@@ -200,6 +202,33 @@ class Exchange:
             self._send_error = error
             return False
         return True
+
+
+def connect(
+    address: UnixAddress | TCPAddress, *, timeout_seconds: float | None = None
+) -> socket.socket:
+    """Return a socket of gevent that is connected to ``address``. Raises: OSError."""
+    sock: socket.socket
+    if isinstance(address, TCPAddress):
+        sock = gevent.socket.create_connection((address.host, address.port), timeout_seconds)
+        return sock
+    sock = gevent.socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.settimeout(timeout_seconds)
+        sock.connect(address.sockaddr)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def blocking_chunks(fd: int) -> Iterator[bytes]:
+    """Give what can be read from a descriptor, as it comes: a file, a pipe or a terminal.
+
+    It is read in a thread, so that greenlets go on meanwhile.
+    """
+    while chunk := gevent.os.tp_read(fd, limits.RECV_BYTES):
+        yield chunk
 
 
 def cooperative(sock: socket.socket) -> socket.socket:

@@ -19,6 +19,7 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import gevent
 import gevent.socket
@@ -134,6 +135,22 @@ class Application:
         ours, theirs = gevent.socket.socketpair()
         self._greenlets.append(gevent.spawn(self._run, theirs))
         return ours
+
+    @contextmanager
+    def accepting(self, bound: gevent.socket.socket) -> Iterator[None]:
+        """Run the script for every connection to a bound socket, which is closed in the end."""
+        bound.listen()
+        accepting = gevent.spawn(self._accept, bound)
+        try:
+            yield
+        finally:
+            accepting.kill()
+            bound.close()
+
+    def _accept(self, listener: gevent.socket.socket) -> None:
+        while True:
+            sock, _ = listener.accept()
+            self._greenlets.append(gevent.spawn(self._run, sock))
 
     def _run(self, sock: gevent.socket.socket) -> None:
         with sock:
