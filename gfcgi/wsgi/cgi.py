@@ -6,6 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from gfcgi import limits
 from gfcgi.errors import RequestAborted
 from gfcgi.protocol.records import Role
 from gfcgi.wsgi.gateway import Application, Gateway
@@ -31,7 +32,9 @@ def serve_cgi(application: Application, options: Options | None = None) -> None:
     )
     # What the application prints must not get into the response.
     sys.stdout = sys.stderr
-    gateway(CgiRequest())
+    request = CgiRequest()
+    gateway(request)
+    request.stdin.drain(limits.MAX_DRAIN_BYTES if options is None else options.max_drain_bytes)
 
 
 class _Never:
@@ -47,8 +50,25 @@ class _Never:
 
 
 class _Stdin:
+    def __init__(self) -> None:
+        self._taken = 0
+
     def read(self, most: int) -> bytes:
-        return os.read(_STDIN, most)
+        piece = os.read(_STDIN, most)
+        self._taken += len(piece)
+        return piece
+
+    def drain(self, most: int) -> None:
+        """Read what the application has left of the body, at most ``most`` bytes.
+
+        Apache's mod_cgid loses the answer of a script that ends with its body unread.
+        """
+        length = os.environb.get(b"CONTENT_LENGTH", b"")
+        # Without a length nothing says that there is anything, or an end, to wait for.
+        known = length.isdigit() and len(length) < 19
+        left = min(int(length) - self._taken, most) if known else 0
+        while left > 0 and (piece := self.read(min(65_536, left))):
+            left -= len(piece)
 
 
 class CgiRequest:
