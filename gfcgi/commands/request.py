@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import signal
 import stat
 import sys
 from collections.abc import Iterator, Sequence
@@ -38,6 +39,8 @@ def main(arguments: Sequence[str]) -> int:
     stdin, length = _content(parsed.data, "--data")
     data, _ = _content(parsed.filter_data, "--filter-data")
     params = _params(parsed, length)
+    # Ctrl-C just ends us: KeyboardInterrupt could come up in any greenlet, with a traceback.
+    on_interrupt = signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         exchange = Exchange(
             connect(address, timeout_seconds=parsed.timeout),
@@ -55,6 +58,8 @@ def main(arguments: Sequence[str]) -> int:
         print(f"gfcgi: {address}: no answer in {parsed.timeout:g} seconds", file=sys.stderr)
     except (FastCGIError, OSError) as error:
         print(f"gfcgi: {address}: {error}", file=sys.stderr)
+    finally:
+        signal.signal(signal.SIGINT, on_interrupt)
     return EXIT_FAILED
 
 

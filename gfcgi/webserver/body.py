@@ -63,7 +63,8 @@ class RequestBody:
         self._reader: gevent.Greenlet[[], None] | None = None
         self._on_broken: Callable[[Exception], None] | None = None
         self._discarding = False
-        self._complete = not (http_input.chunked_input or http_input.content_length)
+        self._empty = not (http_input.chunked_input or http_input.content_length)
+        self._complete = self._empty
         self._over = gevent.event.Event()
 
     def start(self, on_broken: Callable[[Exception], None]) -> None:
@@ -81,7 +82,7 @@ class RequestBody:
         self._reader = gevent.spawn(self._read)
 
     def __iter__(self) -> Iterator[bytes]:
-        if self._complete:
+        if self._empty:
             return
         while (piece := self._pieces_ahead.get()) is not None:
             yield piece
@@ -119,7 +120,7 @@ class RequestBody:
 
     def _read(self) -> None:
         try:
-            if not self._complete:
+            if not self._empty:
                 for piece in self._pieces():
                     if not self._discarding:
                         self._pieces_ahead.put(piece)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
 
 import gevent
+import gevent.event
 import gevent.socket
 import gevent.subprocess
 import pytest
@@ -196,6 +198,27 @@ def test_output_that_nobody_reads_ends_the_command_quietly(tmp_path):
             check=False,
         )
     assert (process.returncode, process.stderr) == (1, b"")
+
+
+def test_ctrl_c_ends_the_command_quietly_and_aborts_the_request(tmp_path):
+    asked = gevent.event.Event()
+
+    def script(request):
+        asked.set()
+        request.wait_closed()
+
+    application = Application(script)
+    path = str(tmp_path / "app.sock")
+    with application.accepting(unix_socket(path)):
+        process = gevent.subprocess.Popen(
+            [sys.executable, "-m", "gfcgi", "request", f"unix:{path}", "/"],
+            stderr=gevent.subprocess.PIPE,
+        )
+        asked.wait()
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate()
+    application.join()
+    assert (process.returncode, errors) == (-signal.SIGINT, b"")
 
 
 def test_roles_get_what_is_theirs(ask):

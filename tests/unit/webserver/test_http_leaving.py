@@ -81,6 +81,9 @@ def test_a_chunked_body_that_is_none_is_refused_and_the_request_aborted(front_of
     assert b"chunked coding is broken" in answer
 
 
+RESET = struct.pack("ii", 1, 0)
+"""SO_LINGER for a close that resets the connection."""
+
 LEAVE_AFTER = {
     "before the response": b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
     "in mid-upload": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc",
@@ -108,13 +111,62 @@ def test_an_http_client_that_leaves_aborts_its_request(front_of, sent, reset, an
         if answering:
             assert sock.recv(65536)
         if reset:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         sock.close()
         front.application.join()
     if sent.startswith(b"POST"):
         assert b"".join(records) == b"abc"
         assert b"" not in records, "a body cut short must not look complete"
     assert capfd.readouterr().err == ""
+
+
+def test_a_client_that_leaves_within_its_headers_is_no_error(front_of, capfd):
+    with front_of(hello) as front:
+        sock = front.socket()
+        sock.sendall(b"GET / HTTP/1.1\r\nHo")
+        gevent.idle()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        sock.close()
+        gevent.idle()
+    assert capfd.readouterr().err == ""
+
+
+def test_a_client_whose_leaving_shows_only_in_the_response_aborts_its_request(front_of, capfd):
+    asked = gevent.event.Event()
+    left = gevent.event.Event()
+
+    def script(request):
+        asked.set()
+        left.wait()
+        request.stdout(HEAD)
+        request.wait_closed()
+
+    with front_of(script) as front:
+        sock = front.socket()
+        # What looks like a pipelined request ends the look-out.
+        sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\nG")
+        asked.wait()
+        gevent.idle()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        sock.close()
+        left.set()
+        front.application.join()
+    assert capfd.readouterr().err == ""
+
+
+def test_a_client_that_left_before_it_was_told_to_continue_has_left():
+    class Input:
+        chunked_input = False
+        content_length = 1
+
+        def read(self, size):
+            raise BrokenPipeError(32, "Broken pipe")
+
+    ours, theirs = gevent.socket.socketpair()
+    with ours, theirs:
+        body = body_module.RequestBody(Input(), None, ours, expect_continue=True)
+        with pytest.raises(body_module.HttpClientGone, match="Broken pipe"):
+            body.start(pytest.fail)
 
 
 def test_a_pipelined_request_is_not_taken_for_leaving(front_of):

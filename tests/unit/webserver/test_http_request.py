@@ -82,6 +82,14 @@ def test_a_body_with_a_length_arrives_whole(front_of):
     assert params["CONTENT_TYPE"] == "a/b"
 
 
+def test_a_body_that_came_together_with_its_headers_arrives(front_of):
+    with front_of(hello) as front:
+        answer = front.raw(
+            b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc"
+        )
+    assert b"hello 3\n" in answer
+
+
 def test_a_chunked_body_arrives_chunk_by_chunk_without_a_length(front_of):
     seen = []
     arrived = gevent.event.Event()
