@@ -152,6 +152,7 @@ class _Response:
         self._body = body
         self._errors = errors
         self._name = name
+        self._protocol_status: int = ProtocolStatus.REQUEST_COMPLETE
         try:
             exchange = Exchange(connect(), params, stdin=body)
         except OSError as error:
@@ -201,7 +202,6 @@ class _Response:
         self._errors.flush()
 
     def _head(self) -> ResponseHead:
-        refusal = "it ended the request without a response"
         try:
             for event in self._events():
                 if isinstance(event, ResponseHead):
@@ -212,11 +212,10 @@ class _Response:
             raise _NoResponse(f"the application answered wrongly: {error.reason}") from error
         except (FastCGIError, OSError) as error:
             raise _NoResponse(f"the application did not answer: {error}") from error
-        if self._protocol_status:
-            refusal = f"it refused the request: {ProtocolStatus(self._protocol_status).name}"
-        raise _NoResponse(f"the application did not answer: {refusal}")
-
-    _protocol_status: int = ProtocolStatus.REQUEST_COMPLETE
+        if self._protocol_status == ProtocolStatus.REQUEST_COMPLETE:
+            raise _NoResponse("the application ended the request without a response")
+        refusal = ProtocolStatus(self._protocol_status).name
+        raise _NoResponse(f"the application refused the request: {refusal}")
 
     def _events(self) -> Iterator[Answer]:
         """Give the head and the body; what is for the error log goes there."""
