@@ -98,10 +98,11 @@ def _start_front(http: str, options: Options, private: Listener) -> HttpFront:
     try:
         front.start()
     except OSError as error:
+        # Of an error in binding, gevent's text repeats the address.
+        number = error.errno or 0
+        reason = os.strerror(number) if number > 0 else error.strerror or str(error)
         raise ConfigError(
-            f"{http}: {error.strerror or error}",
-            option="http",
-            source=options.source_of("http"),
+            f"{http}: {reason}", option="http", source=options.source_of("http")
         ) from None
     return front
 

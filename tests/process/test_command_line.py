@@ -1,0 +1,199 @@
+"""``python -m gfcgi`` as a person meets it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+
+import pytest
+
+import gfcgi
+
+
+def gfcgi_command(*arguments, **settings):
+    """Run it to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "gfcgi", *arguments],
+        capture_output=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        timeout=60,
+        **settings,
+    )
+
+
+def test_version():
+    done = gfcgi_command("--version")
+    assert (done.returncode, done.stdout) == (0, f"gfcgi {gfcgi.__version__}\n")
+
+
+def test_help_has_groups_and_every_option():
+    done = gfcgi_command("--help")
+    assert done.returncode == 0
+    for heading in ("Where it listens:", "The application:", "Limits:", "Timeouts:"):
+        assert f"\n{heading}\n" in done.stdout
+    assert "--bind ADDRESS" in done.stdout
+    assert "--http [HOST:PORT]" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ([], "the following arguments are required: TARGET"),
+        (["hello", "--bond", "x"], "unrecognized arguments: --bond x"),
+        (["hello", "--backlo", "3"], "unrecognized arguments: --backlo 3"),
+        (["hello", "--backlog", "many"], "gfcgi: --backlog: 'many': it must be a whole number"),
+        (["hello", "--bind", "here"], "gfcgi: --bind: 'here': write unix:PATH"),
+        (["serve", "hello", "--bind", "0.0.0.0:0"], "gfcgi: TARGET: hello: there is no module"),
+        (["nosuch.fcgi"], "gfcgi: TARGET: nosuch.fcgi: No such file or directory"),
+    ],
+)
+def test_wrong_use_is_said_without_a_traceback_and_exit_2(arguments, complaint, tmp_path):
+    done = gfcgi_command(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert complaint in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_wrong_variable_is_named(hello):
+    done = gfcgi_command(str(hello), env={**os.environ, "GFCGI_LOG_LEVEL": "loud"})
+    assert done.returncode == 2
+    assert done.stderr.startswith("gfcgi: GFCGI_LOG_LEVEL: 'loud': it must be one of debug")
+
+
+def test_an_open_address_is_refused_with_the_reason(hello):
+    done = gfcgi_command(str(hello), "--bind", "0.0.0.0:0")
+    assert done.returncode == 2
+    assert "REMOTE_USER" in done.stderr
+    assert "--allow-from" in done.stderr
+
+
+def test_a_web_server_that_is_not_in_allow_from_is_turned_away(start, ask, hello):
+    for variable in ("GFCGI_ALLOW_FROM", "FCGI_WEB_SERVER_ADDRS"):
+        process = start(
+            "-m",
+            "gfcgi",
+            hello,
+            "--bind",
+            "0.0.0.0:0",
+            env={**os.environ, variable: "192.0.2.1,192.0.2.2"},
+        )
+        port = int(process.until_logged(r"listening on 0.0.0.0:(\d+)")[1])
+        ask(("127.0.0.1", port)).wait_closed()
+        process.until_logged("127.0.0.1 may not connect")
+        process.send(signal.SIGTERM)
+        assert process.wait() == 0
+
+
+def test_an_import_error_shows_the_applications_own_traceback_and_exit_3(tmp_path):
+    (tmp_path / "shop.py").write_text("import stock\n")
+    (tmp_path / "stock.py").write_text("def load():\n    import nosuchmodule\nload()\n")
+    done = gfcgi_command("shop:app", cwd=tmp_path)
+    assert done.returncode == 3
+    lines = done.stderr.splitlines()
+    assert lines[0] == "Traceback (most recent call last):"
+    files = re.findall(r'File "([^"]+)"', done.stderr)
+    assert files == [f"{tmp_path}/shop.py", *[f"{tmp_path}/stock.py"] * 2]
+    assert lines[-2] == "ModuleNotFoundError: No module named 'nosuchmodule'"
+    assert lines[-1] == "gfcgi: TARGET: shop: ModuleNotFoundError while it was loaded"
+
+
+def test_a_script_that_does_not_compile_is_exit_3(tmp_path):
+    (tmp_path / "broken.fcgi").write_text("def application(:\n")
+    done = gfcgi_command("broken.fcgi", cwd=tmp_path)
+    assert done.returncode == 3
+    assert f'File "{tmp_path}/broken.fcgi", line 1' in done.stderr
+    assert "SyntaxError" in done.stderr
+    assert "gfcgi/" not in done.stderr
+
+
+def test_the_default_is_port_9000_of_this_machine(start, hello):
+    """Whether or not somebody else has the port just now."""
+    start("-m", "gfcgi", hello).until_logged(
+        r"listening on 127\.0\.0\.1:9000\n"
+        r"|gfcgi: --bind: 127\.0\.0\.1:9000: Address already in use\n"
+    )
+
+
+def test_the_scripts_options_win_over_the_command_line(start, hello, tmp_path):
+    hello.write_text(
+        hello.read_text().replace("run(application)", "run(application, bind='unix:script.sock')")
+    )
+    process = start("-m", "gfcgi", hello, "--bind", "unix:line.sock")
+    process.until_logged("started with bind=, process")
+    assert os.path.exists(f"{tmp_path}/script.sock")
+    assert not os.path.exists(f"{tmp_path}/line.sock")
+
+
+@pytest.mark.parametrize("order", ["after", "before", "equals"])
+def test_http_shows_the_page_in_a_browser_and_listens_nowhere_else(start, hello, order):
+    arguments = {
+        "after": [hello, "--http", "127.0.0.1:0"],
+        "before": ["--http", "127.0.0.1:0", hello],
+        "equals": [hello, "--http=127.0.0.1:0"],
+    }[order]
+    process = start("-m", "gfcgi", *arguments, env={**os.environ, "PYTHONUNBUFFERED": ""})
+    line = process.popen.stdout.readline().decode()
+    url = re.fullmatch(r"open (http://127\.0\.0\.1:\d+/) in a browser\n", line)[1]
+    with urllib.request.urlopen(url, timeout=60) as response:
+        assert response.status == 200
+        assert response.read() == b"<html><body><h2>hello world</h2></body></html>"
+    assert "listening on" not in process.log()
+    process.send(signal.SIGTERM)
+    assert process.wait() == 0
+
+
+def test_http_leaves_no_private_socket_behind(start, hello, tmp_path):
+    (tmp_path / "tmp").mkdir()
+    for signals in ([signal.SIGTERM], [signal.SIGSTOP, signal.SIGTERM, signal.SIGINT]):
+        process = start(
+            "-m",
+            "gfcgi",
+            hello,
+            "--http",
+            "127.0.0.1:0",
+            env={**os.environ, "TMPDIR": f"{tmp_path}/tmp"},
+        )
+        process.popen.stdout.readline()
+        (private,) = (tmp_path / "tmp").iterdir()
+        assert private.stat().st_mode & 0o777 == 0o700
+        for signum in signals:
+            process.send(signum)
+        process.send(signal.SIGCONT)
+        process.wait()
+        assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_a_taken_http_port_is_said_and_exit_2(hello):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = gfcgi_command(str(hello), "--http", f"127.0.0.1:{port}")
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line == f"gfcgi: --http: 127.0.0.1:{port}: Address already in use"
+
+
+def test_bind_beside_http_is_served_too(start, ask, hello, tmp_path):
+    process = start("-m", "gfcgi", hello, "--http", "127.0.0.1:0", "--bind", "unix:app.sock")
+    assert process.popen.stdout.readline().startswith(b"open http://")
+    process.until_logged("listening on unix:")
+    assert ask(f"{tmp_path}/app.sock").response(1).status == 200
+
+
+def test_http_for_other_machines_is_warned_of(start, hello):
+    process = start("-m", "gfcgi", hello, "--http", "0.0.0.0:0")
+    process.until_logged("0.0.0.0 answers HTTP to other machines")
+
+
+def test_the_application_is_loaded_after_patching(start, hello):
+    hello.write_text("import socket, threading\nfrom time import sleep\n" + hello.read_text())
+    process = start("-m", "gfcgi", hello, "--bind", "unix:app.sock")
+    process.until_logged("listening on")
+    assert "made cooperative" not in process.log()

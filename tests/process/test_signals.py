@@ -1,0 +1,129 @@
+"""Signals: what runs is finished, unless somebody insists."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+
+import pytest
+
+STOPPING = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1]
+
+
+@pytest.fixture
+def serving(start, waiting, tmp_path):
+    """A server whose application waits until it is told to finish."""
+    process = start("-m", "gfcgi", waiting, "--bind", "unix:app.sock")
+    process.until_logged("listening on")
+    process.path = f"{tmp_path}/app.sock"
+    return process
+
+
+@pytest.mark.parametrize("signum", STOPPING, ids=lambda signum: signum.name)
+def test_the_first_signal_finishes_what_runs_and_exits_0(serving, ask, tmp_path, signum):
+    connection = ask(serving.path, "/go")
+    serving.until_logged("called /go")
+    serving.send(signum)
+    serving.until_refusing(serving.path)
+    assert serving.popen.poll() is None
+    (tmp_path / "go").touch()
+    response = connection.response(1)
+    assert (response.status, response.body) == (200, b"finished")
+    assert serving.wait() == 0
+    assert f"stopped by {signum.name}" in serving.log()
+    assert not os.path.exists(serving.path)
+
+
+@pytest.mark.parametrize("signum", STOPPING, ids=lambda signum: signum.name)
+def test_the_same_signal_again_exits_at_once_and_removes_the_socket_file(serving, ask, signum):
+    ask(serving.path, "/never")
+    serving.until_logged("called /never")
+    serving.send(signum)
+    serving.until_refusing(serving.path)
+    serving.send(signum)
+    assert serving.wait() == 128 + signum
+    assert not os.path.exists(serving.path)
+
+
+def test_ctrl_c_after_sigterm_exits_at_once(serving, ask):
+    ask(serving.path, "/never")
+    serving.until_logged("called /never")
+    serving.send(signal.SIGTERM)
+    serving.until_refusing(serving.path)
+    serving.send(signal.SIGINT)
+    assert serving.wait() == 128 + signal.SIGINT
+
+
+def test_apaches_two_signals_for_one_graceful_restart_are_one_stop(serving, ask, tmp_path):
+    connection = ask(serving.path, "/go")
+    serving.until_logged("called /go")
+    serving.send(signal.SIGUSR1)
+    serving.until_refusing(serving.path)
+    serving.send(signal.SIGTERM)
+    (tmp_path / "go").touch()
+    assert connection.response(1).body == b"finished"
+    assert serving.wait() == 0
+
+
+def test_a_second_signal_ends_a_process_whose_application_blocks_everything(start, ask, tmp_path):
+    """An application that computes for ever does not let the server stop in order."""
+    (tmp_path / "busy.py").write_text(
+        "def app(environ, start_response):\n    open('busy', 'w').close()\n    while True: pass\n"
+    )
+    process = start("-m", "gfcgi", "busy:app", "--bind", "unix:app.sock")
+    process.until_logged("listening on")
+    ask(f"{tmp_path}/app.sock")
+    process.until((tmp_path / "busy").exists)
+    process.send(signal.SIGTERM)
+    process.send(signal.SIGINT)
+    assert process.wait() in (128 + signal.SIGINT, 128 + signal.SIGTERM)
+    assert not os.path.exists(f"{tmp_path}/app.sock")
+
+
+def test_what_still_runs_after_the_graceful_timeout_is_cut(start, ask, waiting, tmp_path):
+    process = start(
+        "-m", "gfcgi", waiting, "--bind", "unix:app.sock", "--graceful-timeout-seconds", "0.3"
+    )
+    process.until_logged("listening on")
+    ask(f"{tmp_path}/app.sock", "/never")
+    process.until_logged("called /never")
+    process.send(signal.SIGTERM)
+    assert process.wait() == 0
+    assert "1 requests still ran after 0.3 seconds and are cut" in process.log()
+
+
+def test_a_connection_that_waits_in_the_queue_when_the_signal_comes_is_answered(
+    start, ask, hello, tmp_path
+):
+    """mod_fastcgi's graceful restart: its workers still hold requests for us."""
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(f"{tmp_path}/web.sock")
+        listening.listen()
+        process = start(hello, stdin=listening)
+        process.until_logged("listening on")
+        process.send(signal.SIGSTOP)
+        connection = ask(f"{tmp_path}/web.sock")
+        process.send(signal.SIGTERM)
+        process.send(signal.SIGCONT)
+        assert connection.response(1).status == 200
+        assert process.wait() == 0
+
+
+def test_nohup_is_honoured(start, ask, hello, tmp_path):
+    process = start(
+        "-c",
+        "import os, signal, sys; signal.signal(signal.SIGHUP, signal.SIG_IGN);"
+        " os.execv(sys.executable, [sys.executable, *sys.argv[1:]])",
+        "-m",
+        "gfcgi",
+        hello,
+        "--bind",
+        "unix:app.sock",
+    )
+    process.until_logged("listening on")
+    process.send(signal.SIGHUP)
+    assert ask(f"{tmp_path}/app.sock").response(1).status == 200
+    process.send(signal.SIGTERM)
+    assert process.wait() == 0
+    assert "stopped by SIGTERM" in process.log()
