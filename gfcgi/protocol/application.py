@@ -393,11 +393,12 @@ class ApplicationConnection(Connection):
         """Return header and padding of a STDOUT record whose content is written by other means.
 
         ``length`` is 1 to MAX_CONTENT_BYTES bytes; so much must come between the two.
+        Raises: LocalProtocolError.
         """
         if self._sendable(request_id).stdout_ended:
-            raise LocalProtocolError(
-                "STDOUT has ended already", section="3.3", request_id=request_id
-            )
+            raise self._has_ended("STDOUT", request_id)
+        if not 0 < length <= MAX_CONTENT_BYTES:
+            raise LocalProtocolError(f"no STDOUT record has {length} bytes", section="3.3")
         padding = -length & 7
         header = HEADER.pack(VERSION_1, RecordType.STDOUT, request_id, length, padding)
         return header, PADDING[padding]

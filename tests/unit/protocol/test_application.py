@@ -5,6 +5,8 @@ What it gives for malformed input is in the corpus, file by file.
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 import webserver_side as wire
 
@@ -253,6 +255,15 @@ def test_the_transport_connection_is_kept_where_the_web_server_wants_that():
     assert core.active_requests == 0
 
 
+def test_what_comes_for_a_request_that_has_died_counts_as_unread():
+    for content in (wire.begin_request(2, role=9), wire.begin_request(2) + wire.abort_request(2)):
+        core = connection(content)
+        with suppress(RemoteProtocolError):
+            core.next_event()
+        core.send(EndRequest(2))
+        assert core.input_was_lost
+
+
 @pytest.mark.parametrize(("body", "lost"), [(b"abc", False), (None, True)])
 def test_whether_a_body_was_left_unread_is_known(body: bytes | None, lost: bool):
     core = running(body=body)
@@ -300,6 +311,14 @@ def test_an_aborted_request_can_still_send_and_end():
     assert core.active_requests == 0
 
 
+@pytest.mark.parametrize("length", [1, 8, 65535])
+def test_a_record_can_be_written_around_what_the_kernel_copies(length: int):
+    core = running()
+    header, padding = core.send_stdout_header(1, length)
+    assert sent([header, b"x" * length, padding]) == [(wire.STDOUT, 1, b"x" * length)]
+    assert (length + len(padding)) % 8 == 0
+
+
 def test_values_are_answered_in_a_management_record():
     core = connection(wire.get_values("FCGI_MAX_CONNS", "FCGI_MPXS_CONNS"))
     assert events(core) == [GetValues(("FCGI_MAX_CONNS", "FCGI_MPXS_CONNS"))]
@@ -345,6 +364,21 @@ def test_the_end_of_a_request_brings_no_data_for_a_stream_that_has_ended():
     with pytest.raises(LocalProtocolError, match="STDOUT has ended already"):
         core.send_end(1, b"x")
     assert sent(core.send_end(1)) == [(wire.END_REQUEST, 1, end_body(0, 0))]
+
+
+@pytest.mark.parametrize("length", [-1, 0, 65536])
+def test_no_record_is_written_around_nothing_or_too_much(length: int):
+    with pytest.raises(LocalProtocolError, match="no STDOUT record has"):
+        running().send_stdout_header(1, length)
+
+
+def test_no_record_is_written_around_anything_after_the_end():
+    core = running()
+    core.send(Stdout(1, b""))
+    with pytest.raises(LocalProtocolError, match="ended already"):
+        core.send_stdout_header(1, 5)
+    with pytest.raises(LocalProtocolError, match="not active"):
+        core.send_stdout_header(2, 5)
 
 
 @pytest.mark.parametrize("status", [(-1, 0), (1 << 32, 0), (0, -1), (0, 256)])
