@@ -1,0 +1,185 @@
+"""gfcgi.process.loading: the application that a person names."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import pytest
+
+import gfcgi
+from gfcgi.errors import AppImportError, ConfigError
+from gfcgi.process.loading import capture, load
+
+APPLICATION = "def application(environ, start_response): return []\n"
+
+
+@pytest.fixture(autouse=True)
+def as_before(monkeypatch, tmp_path):
+    """Loading changes the process, as running the script would: this test's changes are undone."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    monkeypatch.setattr(sys, "argv", sys.argv[:])
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
+    yield
+    for name in [name for name in sys.modules if name.startswith("gfcgi_t")]:
+        del sys.modules[name]
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(name, text):
+        (tmp_path / name).write_text(text)
+        return str(tmp_path / name)
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("target", "named"),
+    [
+        ("gfcgi_t1", "application"),
+        ("gfcgi_t1:other", "other"),
+        ("gfcgi_t1:site.handler", "handler"),
+        ("gfcgi_t1.py", "application"),
+        ("./gfcgi_t1.py:other", "other"),
+        ("gfcgi_t2.fcgi", "app"),
+    ],
+)
+def test_every_kind_of_target_is_found(write, target, named):
+    functions = "def application(): pass\ndef other(): pass\nclass site:\n    def handler(): pass\n"
+    write("gfcgi_t1.py", functions)
+    write("gfcgi_t2.fcgi", "def app(): pass\n")
+    loaded = load(target)
+    assert loaded.application.__name__ == named
+    assert loaded.keywords == {}
+    assert loaded.name == target.partition(":")[0]
+
+
+def test_a_package_module_in_the_current_directory_is_found(tmp_path, write):
+    (tmp_path / "gfcgi_t3").mkdir()
+    write("gfcgi_t3/__init__.py", "")
+    write("gfcgi_t3/wsgi.py", APPLICATION)
+    sys.path[:] = [path for path in sys.path if path]
+    assert load("gfcgi_t3.wsgi").application.__module__ == "gfcgi_t3.wsgi"
+    assert sys.path[0] == str(tmp_path)
+
+
+def test_a_script_is_the_main_program(write, tmp_path):
+    path = write(
+        "gfcgi_t4.fcgi",
+        "import sys\n"
+        "app = lambda: (__name__, __file__, sys.argv, sys.path[0],"
+        " sys.modules['__main__'].__file__)\n",
+    )
+    seen = load("gfcgi_t4.fcgi").application()
+    assert seen == ("__main__", path, [path], str(tmp_path), path)
+
+
+def test_a_py_file_is_a_module_of_its_own_name(write):
+    write("gfcgi_t5.py", "import sys\napp = lambda: (__name__, sys.modules[__name__].app is app)\n")
+    assert load("gfcgi_t5.py").application() == ("gfcgi_t5", True)
+
+
+def test_a_py_file_does_not_take_the_place_of_a_module_in_use(write):
+    json = import_module("json")
+    write("json.py", APPLICATION)
+    assert load("./json.py").application.__module__ == "json"
+    assert sys.modules["json"] is json
+
+
+def test_a_run_line_hands_over_and_starts_nothing(write):
+    write(
+        "gfcgi_t6.fcgi",
+        "import gfcgi\n"
+        "def mine(): pass\n"
+        "if __name__ == '__main__':\n"
+        "    gfcgi.run(mine, bind='unix:/run/x', debug=True)\n"
+        "    after = True\n",
+    )
+    loaded = load("gfcgi_t6.fcgi")
+    assert loaded.application.__name__ == "mine"
+    assert loaded.keywords == {"bind": "unix:/run/x", "debug": True}
+    assert sys.modules["__main__"].after
+
+
+def test_a_named_callable_wins_over_the_run_line_whose_options_hold(write):
+    write(
+        "gfcgi_t7.fcgi",
+        "import gfcgi\ndef mine(): pass\ndef other(): pass\ngfcgi.run(mine, debug=True)\n",
+    )
+    loaded = load("gfcgi_t7.fcgi:other")
+    assert loaded.application.__name__ == "other"
+    assert loaded.keywords == {"debug": True}
+
+
+def test_a_script_may_exit_with_what_run_returns(write):
+    write("gfcgi_t8.fcgi", "import gfcgi, sys\ndef mine(): pass\nsys.exit(gfcgi.run(mine))\n")
+    assert load("gfcgi_t8.fcgi").application.__name__ == "mine"
+
+
+def test_run_is_itself_again_after_loading(write):
+    write("gfcgi_t9.fcgi", "raise ValueError\n")
+    with pytest.raises(AppImportError):
+        load("gfcgi_t9.fcgi")
+    assert capture(None, {}) is False
+
+
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [
+        ("", "write module:callable"),
+        (":app", "write module:callable"),
+        ("gfcgi_t10:", "write module:callable"),
+        ("gfcgi_t10:a..b", "write module:callable"),
+        ("..gfcgi_t10", "write module:callable"),
+        ("gfcgi_nowhere", "there is no module gfcgi_nowhere"),
+        ("gfcgi_nowhere.wsgi:app", "there is no module gfcgi_nowhere"),
+        ("json.gfcgi_nowhere", r"there is no module json\.gfcgi_nowhere"),
+        ("gfcgi_nowhere.fcgi", "No such file or directory"),
+        ("./", "Is a directory"),
+        ("gfcgi_t10", "there is no application and no app in it"),
+        ("gfcgi_t10.py:site.handler", r"there is no site\.handler in it"),
+        ("gfcgi_t10:number", "number cannot be called: it is of type int"),
+        ("gfcgi_t11.fcgi", "what it gives to gfcgi.run cannot be called: it is of type NoneType"),
+    ],
+)
+def test_a_target_that_names_nothing_is_misuse_with_the_reason(write, target, reason):
+    write("gfcgi_t10.py", "number = 3\nclass site: pass\n")
+    write("gfcgi_t11.fcgi", "import gfcgi\ngfcgi.run(None)\n")
+    with pytest.raises(ConfigError, match=rf"^TARGET: {target}: .*{reason}") as caught:
+        load(target)
+    assert not isinstance(caught.value, AppImportError)
+    assert caught.value.option == "target"
+
+
+@pytest.mark.parametrize(
+    ("code", "cause"),
+    [
+        ("import gfcgi_nowhere", ModuleNotFoundError),
+        ("import gfcgi_t12.gfcgi_nowhere", ModuleNotFoundError),
+        ("def (", SyntaxError),
+        ("1 / 0", ZeroDivisionError),
+        ("raise SystemExit(4)", SystemExit),
+        ("import gfcgi\ngfcgi.Options(backlog=0)", ConfigError),
+        ("raise ModuleNotFoundError('unnamed')", ModuleNotFoundError),
+    ],
+)
+@pytest.mark.parametrize("target", ["gfcgi_t12", "gfcgi_t12.py", "gfcgi_t12.fcgi"])
+def test_what_fails_inside_the_application_keeps_its_own_exception(write, target, code, cause):
+    write("gfcgi_t12.py", code)
+    write("gfcgi_t12.fcgi", code)
+    with pytest.raises(AppImportError, match=f"{target}: {cause.__name__} while") as caught:
+        load(target)
+    assert type(caught.value.__cause__) is cause
+
+
+def test_an_interrupt_is_not_the_applications_fault(write):
+    write("gfcgi_t13.fcgi", "raise KeyboardInterrupt\n")
+    with pytest.raises(KeyboardInterrupt):
+        load("gfcgi_t13.fcgi")
+
+
+def test_run_outside_of_loading_is_not_captured():
+    assert gfcgi.run is not None
+    assert capture(print, {"debug": True}) is False

@@ -1,0 +1,194 @@
+"""gfcgi.process.serving: what is set up around the server, and cleaned up after it."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import signal
+import socket
+import sys
+from types import ModuleType
+
+import pytest
+
+from gfcgi.errors import ConfigError
+from gfcgi.options import Options
+from gfcgi.process import serving
+from gfcgi.process.listeners import Listener, bind_all
+from gfcgi.process.serving import serve
+
+
+class FakeServer:
+    """Stands in for gfcgi.server.Server; ``during`` runs while it serves."""
+
+    during = staticmethod(lambda server: None)
+
+    def __init__(self, application, listeners, options, *, multiprocess):
+        self.application = application
+        self.listeners = listeners
+        self.options = options
+        self.multiprocess = multiprocess
+        self.stopped = 0
+        FakeServer.made.append(self)
+
+    def stop(self):
+        self.stopped += 1
+
+    def serve(self):
+        FakeServer.during(self)
+
+
+class FakeFront:
+    """Stands in for gfcgi.webserver.http.HttpFront."""
+
+    error = None
+
+    def __init__(self, address, connect):
+        self.address = address
+        self.connect = connect
+        self.running = False
+        FakeFront.made.append(self)
+
+    def start(self):
+        if FakeFront.error is not None:
+            raise FakeFront.error
+        self.running = True
+
+    def stop(self):
+        self.running = False
+
+
+@pytest.fixture(autouse=True)
+def fakes(monkeypatch):
+    server, front = ModuleType("gfcgi.server"), ModuleType("gfcgi.webserver.http")
+    server.Server, front.HttpFront = FakeServer, FakeFront
+    monkeypatch.setitem(sys.modules, "gfcgi.server", server)
+    monkeypatch.setitem(sys.modules, "gfcgi.webserver.http", front)
+    monkeypatch.setattr(FakeServer, "made", [], raising=False)
+    monkeypatch.setattr(FakeServer, "during", staticmethod(lambda server: None))
+    monkeypatch.setattr(FakeFront, "made", [], raising=False)
+    monkeypatch.setattr(FakeFront, "error", None)
+    monkeypatch.setattr(serving, "make_room", lambda options: None)
+
+
+@pytest.fixture
+def bound(tmp_path):
+    options = Options(bind=f"unix:{tmp_path}/app.sock")
+    return options, bind_all(options)
+
+
+def start(options, listeners, http=None):
+    serve(print, options, listeners, name="app.fcgi", started="started by a test", http=http)
+    return FakeServer.made[0]
+
+
+def test_the_log_says_what_how_which_process_and_where(bound, caplog):
+    caplog.set_level(logging.INFO, "gfcgi")
+    start(*bound)
+    first, second = caplog.messages
+    assert first.endswith(f"serves app.fcgi: started by a test, process {os.getpid()}")
+    assert second == f"listening on {bound[0].bind[0]}"
+
+
+def test_sockets_are_closed_and_files_gone_afterwards_even_after_an_error(bound, tmp_path):
+    def fail(server):
+        assert os.path.exists(f"{tmp_path}/app.sock")
+        raise RuntimeError("broken")
+
+    FakeServer.during = staticmethod(fail)
+    with pytest.raises(RuntimeError, match="broken"):
+        start(*bound)
+    assert bound[1][0].socket.fileno() == -1
+    assert not os.path.exists(f"{tmp_path}/app.sock")
+
+
+@pytest.mark.parametrize("inherited", [True, False])
+def test_an_inherited_socket_may_be_served_by_other_processes_too(inherited):
+    sock = socket.create_server(("127.0.0.1", 0))
+    server = start(Options(), [Listener(sock, "x", inherited=inherited)])
+    assert server.multiprocess is inherited
+
+
+def test_a_signal_stops_the_server_and_the_log_says_which(bound, caplog):
+    caplog.set_level(logging.INFO, "gfcgi")
+    FakeServer.during = staticmethod(lambda server: os.kill(os.getpid(), signal.SIGUSR1))
+    assert start(*bound).stopped == 1
+    assert caplog.messages[-1] == "stopped by SIGUSR1"
+
+
+def test_a_second_signal_removes_files_and_leaves_whatever_runs(bound, tmp_path, monkeypatch):
+    class Gone(BaseException):
+        pass
+
+    def leave(status):
+        assert not os.path.exists(f"{tmp_path}/app.sock")
+        raise Gone(status)
+
+    def insist(server):
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(os, "_exit", leave)
+    FakeServer.during = staticmethod(insist)
+    tcp = Listener(socket.create_server(("127.0.0.1", 0)), "x")
+    with pytest.raises(Gone) as caught:
+        start(bound[0], [*bound[1], tcp])
+    assert caught.value.args == (143,)
+
+
+def test_an_open_inherited_socket_is_warned_of_unless_web_servers_are_named(caplog):
+    for allowed in ("", "192.0.2.1"):
+        caplog.clear()
+        listener = Listener(socket.create_server(("0.0.0.0", 0)), "0.0.0.0:1", inherited=True)
+        start(Options(allow_from=allowed), [listener])
+        assert ("other machines can reach 0.0.0.0:1" in caplog.text) is not bool(allowed)
+
+
+def test_http_is_answered_over_a_private_socket_that_goes(bound, capsys, tmp_path):
+    seen = []
+
+    def look(server):
+        (front,) = FakeFront.made
+        assert front.running
+        with front.connect() as connected:
+            seen.append(connected.getpeername())
+        assert server.listeners[-1].getsockname() == seen[0]
+
+    FakeServer.during = staticmethod(look)
+    server = start(*bound, http="127.0.0.1:8123")
+    assert capsys.readouterr().out == "open http://127.0.0.1:8123/ in a browser\n"
+    assert len(server.listeners) == 2
+    assert not FakeFront.made[0].running
+    assert not os.path.exists(os.path.dirname(seen[0]))
+    with pytest.raises(OSError, match="No such file"):
+        FakeFront.made[0].connect()
+
+
+def test_http_beyond_this_machine_is_warned_of(bound, capsys, caplog):
+    start(*bound, http="0.0.0.0:8123")
+    assert "0.0.0.0 answers HTTP to other machines" in caplog.text
+    assert "open http://0.0.0.0:8123/" in capsys.readouterr().out
+
+
+def test_a_closed_standard_output_is_no_error(bound, monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    assert start(*bound, http="[::1]:8123") is FakeServer.made[0]
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError(errno.EADDRINUSE, "in use (somewhere)"), "Address already in use"),
+        (socket.gaierror(socket.EAI_NONAME, "Name not known"), "Name not known"),
+        (OSError("no number"), "no number"),
+    ],
+)
+def test_an_http_address_that_cannot_be_had_is_named_and_nothing_is_left(bound, error, reason):
+    FakeFront.error = error
+    options = Options.from_sources(command_line={"http": "127.0.0.1:80"})
+    with pytest.raises(ConfigError) as caught:
+        start(options, bound[1], http="127.0.0.1:80")
+    assert str(caught.value) == f"--http: 127.0.0.1:80: {reason}"
+    assert FakeServer.made == []
+    assert bound[1][0].socket.fileno() == -1
