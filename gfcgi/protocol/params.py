@@ -61,11 +61,9 @@ def decode_params(
                 http_status="431 Request Header Fields Too Large",
             )
     except IndexError:
-        raise RemoteProtocolError(
-            "a name-value pair stops within its lengths", section="3.4"
-        ) from None
+        raise _truncated() from None
     if position != end:
-        raise RemoteProtocolError("a name or value is longer than its stream", section="3.4")
+        raise _overrun()
     if count == len(params):
         return params, ()
     return _first_and_repeated(decode_pairs(block))
@@ -91,24 +89,43 @@ def decode_pairs(block: bytes) -> Pairs:
     end = len(block)
     pairs = []
     position = 0
-    while position < end:
-        name_length, position = _decode_length(block, position)
-        value_length, position = _decode_length(block, position)
-        middle = position + name_length
-        pairs.append((text[position:middle], text[middle : middle + value_length]))
-        position = middle + value_length
+    try:
+        while position < end:
+            name_length = block[position]
+            value_length = block[position + 1]
+            if name_length < 128 and value_length < 128:
+                position += 2
+            else:
+                name_length, position = _decode_length(block, position)
+                value_length, position = _decode_length(block, position)
+            middle = position + name_length
+            start = position
+            position = middle + value_length
+            pairs.append((text[start:middle], text[middle:position]))
+    except IndexError:
+        raise _truncated() from None
     if position != end:
-        raise RemoteProtocolError("a name or value is longer than its stream", section="3.4")
+        raise _overrun()
     return tuple(pairs)
 
 
+def _truncated() -> RemoteProtocolError:
+    return RemoteProtocolError("a name-value pair stops within its lengths", section="3.4")
+
+
+def _overrun() -> RemoteProtocolError:
+    return RemoteProtocolError("a name or value is longer than its stream", section="3.4")
+
+
 def _decode_length(block: bytes, position: int) -> tuple[int, int]:
-    width = 4 if block[position : position + 1] >= b"\x80" else 1
-    encoded = block[position : position + width]
-    if len(encoded) != width:
-        raise RemoteProtocolError("a name-value pair stops within its lengths", section="3.4")
-    length = int.from_bytes(encoded, "big") & (_MAX_LENGTH if width == 4 else 127)
-    return length, position + width
+    """Return a length and the position behind it. Raises: IndexError if it is cut short."""
+    length = block[position]
+    if length < 128:
+        return length, position + 1
+    last = block[position + 3]
+    return int.from_bytes(
+        block[position : position + 3], "big"
+    ) << 8 & _MAX_LENGTH | last, position + 4
 
 
 def encode_pairs(pairs: Iterable[tuple[str, str]]) -> bytes:
