@@ -20,6 +20,7 @@ from gfcgi.process.log import log
 from gfcgi.process.signals import StopSignals
 
 if TYPE_CHECKING:
+    from gfcgi.server import Server
     from gfcgi.webserver.http import HttpFront
 
 __all__ = ["serve"]
@@ -54,13 +55,14 @@ def serve(
             front = _start_front(http, options, private)
             cleaning.callback(front.stop)
         make_room(options)
+        inherited = any(listener.inherited for listener in every)
         server = Server(
             application,
             [listener.socket for listener in every],
             options,
-            multiprocess=any(listener.inherited for listener in every),
+            multiprocess=inherited,
         )
-        signals = StopSignals(server.stop, partial(_end_at_once, every))
+        signals = StopSignals(server.stop, partial(_end_at_once, every), managed=inherited)
         with signals.handled():
             log.info("gfcgi %s serves %s: %s, process %d", __version__, name, started, os.getpid())
             for listener in listeners:
@@ -70,6 +72,21 @@ def serve(
             server.serve()
         for signum in signals.received[:1]:
             log.info("stopped by %s", signum.name)
+
+
+def _stop(server: Server, options: Options) -> None:
+    """Stop in order, from within a signal handler, and tell who waits for what."""
+    server.stop()
+    running = server.active_requests
+    if running:
+        line = (
+            f"gfcgi[{os.getpid()}]: stopping when {running} running requests are done, at most"
+            f" {options.graceful_timeout_seconds:g} seconds from now; once more stops at once\n"
+        )
+        try:
+            os.write(2, line.encode())  # logging takes locks, which the interrupted code may hold
+        except OSError:
+            pass
 
 
 def _end_at_once(listeners: Sequence[Listener], signum: int) -> NoReturn:

@@ -3,12 +3,14 @@
 SIGTERM, SIGHUP, SIGUSR1 and SIGINT stop accepting and let what runs finish. For one and the same
 graceful restart Apache sends SIGUSR1 (or SIGHUP) to the whole process group and its process
 manager sends SIGTERM besides, so that these two together still mean one stop. What means "at once"
-is the same signal again, or SIGTERM or SIGINT after either of them.
+is the same signal again, or SIGTERM or SIGINT after either of them; but mod_fcgid sends SIGTERM
+twice for one stop, so that from a process manager a quick second one says nothing new.
 """
 
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -22,15 +24,30 @@ SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
 INSISTING: Final = frozenset({signal.SIGTERM, signal.SIGINT})
 IGNORED_IS_MEANT: Final = frozenset({signal.SIGINT, signal.SIGHUP})
 """nohup, and a shell that starts a job in the background, have these ignored on purpose."""
+REPEAT_SECONDS: Final = 3.0
+"""mod_fcgid repeats its SIGTERM after little more than a second, and kills after eight."""
 
 
 class StopSignals:
-    """Calls ``stop`` at the first signal and ``at_once`` (which ends the process) at the second."""
+    """Calls ``stop`` at the first signal and ``at_once`` (which ends the process) at the second.
 
-    def __init__(self, stop: Callable[[], None], at_once: Callable[[int], None]) -> None:
+    ``managed`` is whether a process manager started this process, with its listening socket.
+    """
+
+    def __init__(
+        self,
+        stop: Callable[[], None],
+        at_once: Callable[[int], None],
+        *,
+        managed: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.received: list[signal.Signals] = []
         self._stop = stop
         self._at_once = at_once
+        self._managed = managed
+        self._clock = clock
+        self._terminated = float("-inf")
 
     @contextmanager
     def handled(self) -> Iterator[None]:
@@ -54,6 +71,10 @@ class StopSignals:
 
     def handle(self, number: int, frame: FrameType | None) -> None:
         signum = signal.Signals(number)
+        if signum is signal.SIGTERM:
+            since, self._terminated = self._terminated, self._clock()
+            if self._managed and self._terminated - since < REPEAT_SECONDS:
+                return
         again = signum in self.received
         insists = signum in INSISTING and not INSISTING.isdisjoint(self.received)
         self.received.append(signum)

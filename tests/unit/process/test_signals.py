@@ -56,6 +56,19 @@ def test_which_second_signal_means_at_once(signals, calls, sent, at_once):
     assert calls == (["stop"] if at_once is None else ["stop", at_once])
 
 
+@pytest.mark.parametrize(
+    ("times", "at_once"), [([0.0, 1.3], False), ([0.0, 1.3, 2.6], False), ([0.0, 3.5], True)]
+)
+def test_a_process_managers_quick_second_sigterm_says_nothing_new(calls, times, at_once):
+    clock = iter(times)
+    signals = StopSignals(
+        lambda: calls.append("stop"), calls.append, managed=True, clock=lambda: next(clock)
+    )
+    for _ in times:
+        signals.handle(SIGTERM, None)
+    assert calls == (["stop", SIGTERM] if at_once else ["stop"])
+
+
 def test_handlers_are_put_back_afterwards(signals):
     before = [signal.getsignal(signum) for signum in SIGNALS]
     with signals.handled():
