@@ -206,7 +206,7 @@ class Trickle(Noted):
 
     def block(self, at):
         if at == 0:
-            self.until = time.monotonic() + WAIT_SECONDS
+            self.until = time.monotonic() + float(self.request.arg("seconds", "20"))
             return BLOCK
         if at == 1:
             wait_for(self.request.token, "go")

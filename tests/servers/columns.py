@@ -10,10 +10,15 @@ from dataclasses import dataclass, field
 
 from .applications import Application, Bound, SpawnFcgi
 from .webservers import (
+    H2O,
     ApacheCGI,
     ApacheFcgid,
     ApacheProxy,
     ApacheSetHandler,
+    Caddy,
+    Development,
+    HAProxy,
+    Lighttpd,
     Nginx,
     WebServer,
 )
@@ -44,6 +49,8 @@ class Column:
     chunked_status: int = 200
     #: The application's iterable is closed early when the HTTP client leaves in mid-response.
     notices_leaving: bool = True
+    #: New requests are served while one that began before a graceful reload still runs.
+    accepts_while_reloading: bool = True
     #: FCGI_STDERR can be read in the Web server's error log.
     logs_stderr: bool = True
     #: Cases that cannot be run here: name of the test function -> reason.
@@ -60,7 +67,13 @@ COLUMNS = [
     Column("apache-proxy-unix", ApacheProxy(reuse=True), streams_request=True),
     Column("apache-proxy-tcp", ApacheProxy(), Bound(tcp=True), streams_request=True),
     Column("apache-sethandler", ApacheSetHandler(), streams_request=True),
-    Column("apache-fcgid", ApacheFcgid(), Application(), concurrency=ONE_REQUEST_EACH),
+    Column(
+        "apache-fcgid",
+        ApacheFcgid(),
+        Application(),
+        concurrency=ONE_REQUEST_EACH,
+        accepts_while_reloading=False,
+    ),
     Column(
         "apache-cgi",
         ApacheCGI(),
@@ -68,7 +81,17 @@ COLUMNS = [
         concurrency=PROCESS_EACH,
         streams_request=True,
     ),
-    Column("cgi-fcgi", ApacheCGI(bridge=True)),
+    Column(
+        "cgi-fcgi",
+        ApacheCGI(bridge=True),
+        streams_request=True,
+        impossible={
+            "test_chunked_upload": "cgi-fcgi sends no body without CONTENT_LENGTH",
+            "test_early_answer_to_an_upload_reaches_the_http_client": (
+                "cgi-fcgi ends with the body unread, and mod_cgid then loses the answer"
+            ),
+        },
+    ),
     Column("spawn-fcgi-unix", Nginx(streaming=True), SpawnFcgi(), streams_request=True),
     Column("spawn-fcgi-tcp", Nginx(), SpawnFcgi(tcp=True), holds_back=False),
     Column(
@@ -78,4 +101,42 @@ COLUMNS = [
         concurrency=SEVERAL_PROCESSES,
         streams_request=True,
     ),
+    Column(
+        "lighttpd",
+        Lighttpd(),
+        streams_response=False,
+        holds_back=False,
+        notices_leaving=False,
+        accepts_while_reloading=False,
+    ),
+    Column(
+        "lighttpd-streaming",
+        Lighttpd(streaming=True),
+        Bound(tcp=True),
+        streams_request=True,
+        chunked_status=411,
+        accepts_while_reloading=False,
+    ),
+    Column(
+        "lighttpd-spawn",
+        Lighttpd(streaming=True, spawn=True),
+        Application(),
+        streams_request=True,
+        chunked_status=411,
+        accepts_while_reloading=False,
+    ),
+    Column("caddy", Caddy(), streams_request=True, logs_stderr=False),
+    Column("h2o", H2O(), mount="", holds_back=False),
+    Column("h2o-keepalive", H2O(keep_conn=True), Bound(tcp=True), mount="", holds_back=False),
+    Column("h2o-spawn", H2O(spawn=True), Application(), mount="", holds_back=False),
+    Column("haproxy", HAProxy(), streams_request=True, chunked_status=400),
+    Column(
+        "haproxy-noconn",
+        HAProxy(keep_conn=False),
+        Bound(tcp=True),
+        streams_request=True,
+        chunked_status=400,
+    ),
+    Column("haproxy-multiplex", HAProxy(multiplex=True), streams_request=True, chunked_status=400),
+    Column("http-front", Development(), Application(), mount="", streams_request=True),
 ]

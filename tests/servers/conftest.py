@@ -41,7 +41,8 @@ def running(request: pytest.FixtureRequest) -> Iterator[Site]:
 def site(running: Site, request: pytest.FixtureRequest) -> Site:
     """The running column, for a case that is possible there."""
     case = request.node.originalname
-    reason = running.column.impossible.get(case)
+    column = running.column
+    reason = column.impossible.get(case) or column.server.defects().get(case)
     if reason:
         request.node.user_properties.append(("note", reason))
         pytest.skip(reason)

@@ -13,6 +13,7 @@ from .harness import HERE, PrivateRoot, Program, free_port, wait_until
 from .webservers import Place
 
 ATTEMPTS = 3
+APPLICATION = HERE / "app.fcgi"
 
 
 class StartError(Exception):
@@ -22,12 +23,12 @@ class StartError(Exception):
 class Site:
     """A running column. Use ``start`` to make one and ``stop`` when done."""
 
-    def __init__(self, column: Column, script: str = "app.fcgi", ready: str = "/hello") -> None:
+    def __init__(self, column: Column, script: Path = APPLICATION, ready: str = "/hello") -> None:
         """``ready`` is the path below the mount that answers 200 once all is well."""
         self.column = column
         self.mount = column.mount
         self.ready = ready
-        self.source = HERE / script
+        self.source = script
         self._tokens = 0
 
     def start(self) -> None:

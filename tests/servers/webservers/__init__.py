@@ -3,6 +3,7 @@
 from .apache import ApacheCGI, ApacheFcgid, ApacheProxy, ApacheSetHandler
 from .base import Place, WebServer
 from .caddy import Caddy
+from .development import Development
 from .h2o import H2O
 from .haproxy import HAProxy
 from .lighttpd import Lighttpd
@@ -14,6 +15,7 @@ __all__ = [
     "ApacheProxy",
     "ApacheSetHandler",
     "Caddy",
+    "Development",
     "H2O",
     "HAProxy",
     "Lighttpd",

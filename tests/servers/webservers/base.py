@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import signal
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -42,6 +43,10 @@ class WebServer:
 
     def environment(self) -> dict[str, str]:
         """What the Web server itself needs in its environment, beside PATH, HOME and TMPDIR."""
+        return {}
+
+    def defects(self) -> Mapping[str, str]:
+        """Cases that this version cannot do: name of the test function -> reason."""
         return {}
 
     def version(self) -> str:
