@@ -62,7 +62,9 @@ def serve(
             options,
             multiprocess=inherited,
         )
-        signals = StopSignals(server.stop, partial(_end_at_once, every), managed=inherited)
+        signals = StopSignals(
+            partial(_stop, server, options), partial(_end_at_once, every), managed=inherited
+        )
         with signals.handled():
             log.info("gfcgi %s serves %s: %s, process %d", __version__, name, started, os.getpid())
             for listener in listeners:

@@ -30,6 +30,7 @@ class FakeServer:
         self.options = options
         self.multiprocess = multiprocess
         self.stopped = 0
+        self.active_requests = 0
         FakeServer.made.append(self)
 
     def stop(self):
@@ -115,6 +116,23 @@ def test_a_signal_stops_the_server_and_the_log_says_which(bound, caplog):
     FakeServer.during = staticmethod(lambda server: os.kill(os.getpid(), signal.SIGUSR1))
     assert start(*bound).stopped == 1
     assert caplog.messages[-1] == "stopped by SIGUSR1"
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_who_stops_it_while_requests_run_is_told_to_wait(bound, capfd, monkeypatch, closed):
+    def busy(server):
+        server.active_requests = 3
+        os.kill(os.getpid(), signal.SIGINT)
+
+    def no_stderr(fd, line):
+        raise OSError(errno.EBADF, "Bad file descriptor")
+
+    if closed:
+        monkeypatch.setattr(os, "write", no_stderr)
+    FakeServer.during = staticmethod(busy)
+    assert start(*bound).stopped == 1
+    told = "stopping when 3 running requests are done, at most 30 seconds from now"
+    assert (told in capfd.readouterr().err) is not closed
 
 
 def test_a_second_signal_removes_files_and_leaves_whatever_runs(bound, tmp_path, monkeypatch):

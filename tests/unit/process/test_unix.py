@@ -54,6 +54,12 @@ def test_an_abstract_socket_leaves_no_file():
         assert connects(address.sockaddr)
 
 
+def test_an_abstract_name_in_use_is_an_error():
+    address = UnixAddress(f"@gfcgi-test-{os.getpid()}")
+    with listen_unix(address, Options())[0], pytest.raises(OSError, match="already in use"):
+        listen_unix(address, Options())
+
+
 def test_a_stale_socket_file_is_replaced(address):
     stale_socket(address.path)
     sock, _ = listen_unix(address, Options())
@@ -265,6 +271,17 @@ def test_a_private_socket_is_in_a_directory_of_its_own_and_both_go():
         assert connects(file.path)
     file.remove()
     assert not os.path.lexists(directory)
+
+
+def test_neither_file_nor_name_is_left_where_listening_fails(address, monkeypatch):
+    def full(self, backlog):
+        raise OSError(errno.ENOBUFS, "No buffer space available")
+
+    monkeypatch.setattr(socket.socket, "listen", full)
+    for place in (address, UnixAddress(f"@gfcgi-test-{os.getpid()}")):
+        with pytest.raises(OSError, match="No buffer space"):
+            listen_unix(place, Options())
+    assert not os.path.lexists(address.path)
 
 
 def test_no_directory_is_left_where_a_private_socket_cannot_be_had(tmp_path, monkeypatch):
