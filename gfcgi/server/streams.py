@@ -8,6 +8,7 @@ bound too.
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections import deque
 from typing import IO, TYPE_CHECKING, Any
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from gfcgi.server.connection import Connection
 
 __all__ = ["InputStream"]
+
+log = logging.getLogger("gfcgi.server")
 
 
 class InputStream:
@@ -61,10 +64,7 @@ class InputStream:
             if self._spool is not None or (
                 connection.multiplexed and self._memory_bytes >= options.multiplexed_buffer_bytes
             ):
-                if self._spool is None:
-                    self._spool = _Spool()
-                self._spool.write(data)
-                full = len(self._spool) >= options.max_spool_bytes
+                full = self._spool_to_disk(data)
             else:
                 self._pieces.append(data)
                 self._memory_bytes += len(data)
@@ -74,6 +74,18 @@ class InputStream:
             if full:
                 connection.pause_for(self)
         self._wake()
+
+    def _spool_to_disk(self, data: bytes) -> bool:
+        """Append to the temporary file; return whether it may not grow any more."""
+        try:
+            if self._spool is None:
+                self._spool = _Spool()
+            self._spool.write(data)
+        except OSError as error:
+            log.error("a request's body could not be kept on disk: %s", error)
+            self.fail(f"the request's body could not be kept on disk: {error}")
+            return False
+        return self._spool.size >= self._connection.options.max_spool_bytes
 
     def fail(self, reason: str) -> None:
         """Let every read from now on raise RequestAborted with ``reason``; drop what is here."""
@@ -122,19 +134,22 @@ class InputStream:
                 piece = piece[start:]
                 self._offset = 0
         self._memory_bytes -= len(piece)
-        if self._memory_bytes < self._connection.options.stdin_buffer_bytes:
+        if self._memory_bytes < self._connection.options.stdin_buffer_bytes and not self._spool:
             self._connection.resume_from(self)
         return piece
 
     def _read_spool(self, spool: _Spool, most: int) -> bytes:
         piece = spool.read(most)
-        if not len(spool):
+        if not spool.left:
+            # The disk is free again; until then the file has only grown.
             spool.close()
             self._spool = None
-        self._connection.resume_from(self)
+            self._connection.resume_from(self)
         return piece
 
     def _wait(self) -> None:
+        if self._waiter is not None:
+            raise RuntimeError("another greenlet is reading this request's body")
         hub = get_hub()
         waiter = self._waiter = Waiter(hub)
         self.waiting_since = hub.loop.now()
@@ -146,27 +161,29 @@ class InputStream:
 
 
 class _Spool:
-    """Bytes in a temporary file, first in, first out."""
+    """Bytes in a temporary file, first in, first out; ``size`` is the file's."""
 
-    __slots__ = ("_file", "_read_at", "_write_at")
+    __slots__ = ("_file", "_read_at", "size")
 
     def __init__(self) -> None:
         self._file: IO[bytes] = tempfile.TemporaryFile(  # noqa: SIM115 - closed by close()
             prefix="gfcgi-"
         )
         self._read_at = 0
-        self._write_at = 0
+        self.size = 0
 
-    def __len__(self) -> int:
-        return self._write_at - self._read_at
+    @property
+    def left(self) -> int:
+        """Bytes that were not read yet."""
+        return self.size - self._read_at
 
     def write(self, data: bytes) -> None:
-        self._file.seek(self._write_at)
-        self._write_at += self._file.write(data)
+        self._file.seek(self.size)
+        self.size += self._file.write(data)
 
     def read(self, most: int) -> bytes:
         self._file.seek(self._read_at)
-        piece = self._file.read(min(most, self._write_at - self._read_at))
+        piece = self._file.read(min(most, self.left))
         self._read_at += len(piece)
         return piece
 

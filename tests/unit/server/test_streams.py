@@ -1,0 +1,283 @@
+"""gfcgi.server.streams: STDIN and DATA between the connection and the application."""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+
+import gevent
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gfcgi.errors import RequestAborted
+from gfcgi.options import Options
+from gfcgi.server import streams
+from gfcgi.server.streams import InputStream
+
+
+class FakeConnection:
+    """Takes note of who wants the reading to pause."""
+
+    def __init__(self, *, multiplexed=False, **options):
+        self.options = Options(**options)
+        self.multiplexed = multiplexed
+        self.paused = set()
+
+    def pause_for(self, stream):
+        self.paused.add(stream)
+
+    def resume_from(self, stream):
+        self.paused.discard(stream)
+
+
+def spooled(stream) -> bool:
+    return stream._spool is not None
+
+
+@pytest.fixture
+def alone():
+    """A stream on a connection of its own, with room for 10 bytes."""
+    stream = InputStream(FakeConnection(stdin_buffer_bytes=10))
+    yield stream
+    stream.fail("the test is over")
+
+
+@pytest.fixture
+def shared():
+    """A stream on a multiplexed connection: 10 bytes in memory, 20 on disk."""
+    stream = InputStream(
+        FakeConnection(
+            multiplexed=True,
+            stdin_buffer_bytes=5,
+            multiplexed_buffer_bytes=10,
+            max_spool_bytes=20,
+        )
+    )
+    yield stream
+    stream.fail("the test is over")
+
+
+def paused(stream) -> bool:
+    return stream in stream._connection.paused
+
+
+def read_all(stream, most=65536) -> bytes:
+    return b"".join(iter(lambda: stream.read(most), b""))
+
+
+# -- reading
+
+
+def test_bytes_come_as_they_were_fed_and_never_more_than_asked_for(alone):
+    alone.feed(b"abcde")
+    alone.feed(b"fg")
+    alone.feed(b"")
+    assert [alone.read(2) for _ in range(5)] == [b"ab", b"cd", b"e", b"fg", b""]
+    assert alone.read(2) == b""
+
+
+def test_a_read_waits_for_bytes_and_says_since_when(alone, until):
+    reading = gevent.spawn(alone.read, 10)
+    until(lambda: alone.waiting_since)
+    alone.feed(b"late")
+    assert reading.get() == b"late"
+    assert alone.waiting_since == 0.0
+
+
+def test_a_read_waits_for_the_end(alone, until):
+    reading = gevent.spawn(alone.read, 10)
+    until(lambda: alone.waiting_since)
+    alone.feed(b"")
+    assert reading.get() == b""
+
+
+def test_a_read_that_was_given_up_takes_nothing(alone, until):
+    reading = gevent.spawn(alone.read, 10)
+    until(lambda: alone.waiting_since)
+    reading.kill()
+    alone.feed(b"kept")
+    assert alone.read(10) == b"kept"
+
+
+def test_two_greenlets_cannot_wait_for_one_stream(alone, until):
+    reading = gevent.spawn(alone.read, 10)
+    until(lambda: alone.waiting_since)
+    with pytest.raises(RuntimeError, match="another greenlet"):
+        alone.read(10)
+    alone.feed(b"for the first")
+    assert reading.get() == b"for the fir"[:10]
+
+
+def test_a_failed_stream_raises_its_reason_from_every_read_and_drops_what_it_held(alone):
+    alone.feed(b"held")
+    alone.fail("nobody there")
+    alone.feed(b"more")
+    for _ in range(2):
+        with pytest.raises(RequestAborted, match="nobody there"):
+            alone.read(1)
+
+
+def test_a_waiting_read_ends_when_the_stream_fails(alone, until):
+    def fail_when_waited_for():
+        until(lambda: alone.waiting_since)
+        alone.fail("gone")
+
+    gevent.spawn(fail_when_waited_for)
+    with pytest.raises(RequestAborted, match="gone"):
+        alone.read(1)
+
+
+# -- on a connection of its own: the socket waits
+
+
+def test_reading_from_the_socket_pauses_at_the_bound_and_resumes_below_it(alone):
+    alone.feed(b"123456789")
+    assert not paused(alone)
+    alone.feed(b"0ab")
+    assert paused(alone)
+    alone.read(3)
+    assert not paused(alone)
+    assert not spooled(alone)
+
+
+def test_a_stream_stays_paused_while_it_is_full(alone):
+    alone.feed(b"1234567890abcdef")
+    alone.read(5)
+    assert paused(alone)
+    alone.read(2)
+    assert not paused(alone)
+
+
+def test_a_stream_that_fails_lets_the_others_read_on(alone):
+    alone.feed(b"x" * 10)
+    assert paused(alone)
+    alone.fail("over")
+    assert not paused(alone)
+
+
+# -- on a multiplexed connection: the surplus goes to disk
+
+
+def test_the_surplus_goes_to_disk_and_the_connection_reads_on(shared):
+    shared.feed(b"0123456789")
+    assert not spooled(shared)
+    shared.feed(b"abc")
+    assert spooled(shared)
+    assert not paused(shared)
+    shared.feed(b"")
+    assert read_all(shared, 4) == b"0123456789abc"
+    assert not spooled(shared)
+
+
+def test_bytes_stay_in_order_through_memory_disk_and_memory_again(shared):
+    shared.feed(b"0123456789")
+    shared.feed(b"abc")
+    assert shared.read(10) == b"0123456789"
+    shared.feed(b"def")
+    assert shared.read(4) == b"abcd"
+    shared.feed(b"ghi")
+    assert shared.read(100) == b"efghi"
+    assert not spooled(shared)
+    shared.feed(b"jkl")
+    assert not spooled(shared)
+    shared.feed(b"")
+    assert read_all(shared) == b"jkl"
+
+
+def test_a_full_disk_file_pauses_the_connection_until_it_was_read_and_is_gone(shared):
+    shared.feed(b"m" * 10)
+    shared.feed(b"d" * 15)
+    assert not paused(shared)
+    shared.feed(b"d" * 10)
+    assert paused(shared)
+    for _ in range(34):
+        shared.read(1)
+        assert paused(shared)
+    shared.read(1)
+    assert not paused(shared)
+    assert not spooled(shared)
+
+
+def test_what_lies_on_disk_is_bounded_however_little_each_read_takes(shared):
+    # Whoever sends: as much as the connection lets through, a piece at a time.
+    taken = largest = 0
+    while taken < 2000:
+        while not paused(shared):
+            shared.feed(b"p" * 7)
+        largest = max(largest, os.fstat(shared._spool._file.fileno()).st_size)
+        taken += len(shared.read(1))
+    assert largest <= 20 + 7
+
+
+def test_without_a_disk_file_allowed_the_connection_pauses_beyond_memory():
+    stream = InputStream(
+        FakeConnection(multiplexed=True, multiplexed_buffer_bytes=10, max_spool_bytes=0)
+    )
+    stream.feed(b"0123456789")
+    assert not paused(stream)
+    stream.feed(b"a")
+    assert paused(stream)
+    stream.fail("the test is over")
+
+
+def test_the_disk_file_is_gone_when_the_stream_fails(shared):
+    shared.feed(b"m" * 10)
+    shared.feed(b"d" * 5)
+    file = shared._spool._file
+    shared.fail("over")
+    assert file.closed
+    assert not spooled(shared)
+
+
+def test_a_full_disk_ends_the_body_and_says_so(shared, caplog, monkeypatch):
+    def no_space(**options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(streams.tempfile, "TemporaryFile", no_space)
+    shared.feed(b"m" * 10)
+    shared.feed(b"d")
+    shared.feed(b"d")
+    with pytest.raises(RequestAborted, match="No space left"):
+        shared.read(1)
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert "No space left on device" in caplog.text
+    assert not paused(shared)
+
+
+def test_the_disk_file_has_no_name_to_find_it_by(shared, monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    shared.feed(b"m" * 10)
+    shared.feed(b"secret")
+    assert spooled(shared)
+    assert list(tmp_path.iterdir()) == []
+
+
+@given(
+    steps=st.lists(st.one_of(st.binary(min_size=1, max_size=30), st.integers(1, 30))),
+    multiplexed=st.booleans(),
+)
+def test_whatever_the_order_of_feeds_and_reads_the_bytes_are_the_same(steps, multiplexed):
+    stream = InputStream(
+        FakeConnection(
+            multiplexed=multiplexed,
+            stdin_buffer_bytes=8,
+            multiplexed_buffer_bytes=16,
+            max_spool_bytes=16,
+        )
+    )
+    fed, got = bytearray(), bytearray()
+    for step in steps:
+        if isinstance(step, bytes):
+            stream.feed(step)
+            fed += step
+        elif len(got) < len(fed):
+            piece = stream.read(step)
+            assert 0 < len(piece) <= step
+            got += piece
+    stream.feed(b"")
+    got += read_all(stream)
+    assert got == fed
+    assert not paused(stream)
+    assert not spooled(stream)
