@@ -85,5 +85,9 @@ LINGER_SECONDS: Final = 5.0
 """After our last byte, how long a Web server that still sends may pause before we close. nginx's
 lingering_timeout."""
 
+FIRST_BYTES_SECONDS: Final = 1.0
+"""After a stop, how long a Web server that has just connected may take to send its request: it
+does so at once, but in a step of its own."""
+
 PEERS_REMEMBERED: Final = 1024
 """Addresses of Web servers whose right to connect is remembered."""

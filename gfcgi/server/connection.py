@@ -8,6 +8,7 @@ notice a Web server that leaves, and to begin the other requests of a multiplexe
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from typing import TYPE_CHECKING, Any, Final
 
@@ -32,6 +33,7 @@ from gfcgi.protocol import (
 )
 from gfcgi.server.request import ServerRequest
 from gfcgi.server.transport import Transport
+from gfcgi.server.values import MPXS_CONNS, values_of
 from gfcgi.wsgi.pages import error_page
 
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Connection"]
 
+_CLOSED: Final = "the Web server has closed the transport connection"
 _MSG_MORE: Final = getattr(socket, "MSG_MORE", 0)
 
 
@@ -62,10 +65,12 @@ class Connection:
         "_last_read",
         "_lingering",
         "_params_since",
+        "_paused_until",
         "_peer",
         "_ready",
         "_requests",
         "_server",
+        "_silent",
         "_transport",
         "_write_lock",
         "closed",
@@ -94,6 +99,8 @@ class Connection:
         self._greenlet: Any = None
         self._last_read = self._params_since = get_hub().loop.now()
         self._fresh = True
+        self._silent = True
+        self._paused_until = 0.0
         self._draining = False
         self._lingering = False
 
@@ -149,43 +156,48 @@ class Connection:
                 request.data.feed(event.data)  # type: ignore[arg-type]
         elif isinstance(event, AbortRequest):
             self._drop(event.request_id, "the Web server has aborted the request")
-            self.write(self.core.send_end(event.request_id))
+            self._write(self.core.send_end(event.request_id))
         elif isinstance(event, GetValues):
             self._answer(event)
         elif isinstance(event, UnknownType):
-            self.write(self.core.send(event))
+            self._write(self.core.send(event))
 
     def _receive(self) -> bool:
         """Wait for bytes and give them to the core; return False when the connection is over."""
-        transport = self._transport
-        while self._full_streams:
-            transport.wait_for_wake()
+        if self._full_streams:
+            while self._full_streams:
+                self._transport.wait_for_wake()
+            # Whatever has come in part waited for us, not for the Web server.
+            self._last_read = self._paused_until = get_hub().loop.now()
+            self._params_since = 0.0
+        closing = False
         if self._fresh:
             # A Web server connects because it has something to say. Later on, waiting first
             # costs less than asking in vain, and gives every connection its turn.
             self._fresh = False
-            data = transport.receive_now(limits.RECV_BYTES)
         else:
             self._watch_params()
-            if self._draining and self._idle():
-                data = transport.receive_now(limits.RECV_BYTES)
-                if data is None:
-                    return False
-            elif not transport.wait_readable():
+            closing = self._draining and self._idle() and not self._expects_first_bytes()
+            if not closing and not self._transport.wait_readable():
                 return True
-            else:
-                data = transport.receive_now(limits.RECV_BYTES)
+        data = self._transport.receive_now(limits.RECV_BYTES)
         if data is None:
-            return True
+            return not closing
+        self._silent = False
         self._last_read = get_hub().loop.now()
         if not data:
-            self.core.receive_eof()
+            if not self.closed:
+                self.core.receive_eof()
             return False
         self.core.receive_data(data)
         if self.core.ignored_bytes > self.options.max_drain_bytes:
             self._server.log_debug(self._peer(), "too long a body that nobody reads")
             return False
         return True
+
+    def _expects_first_bytes(self) -> bool:
+        """Whether the Web server has connected just now, and its request must be on the way."""
+        return self._silent and get_hub().loop.now() - self._last_read < limits.FIRST_BYTES_SECONDS
 
     def _idle(self) -> bool:
         """Whether nothing is going on that closing would cut."""
@@ -196,11 +208,10 @@ class Connection:
 
     def _watch_params(self) -> None:
         """Keep the time since which a request's PARAMS are incomplete."""
-        if self.core.receiving_params:
-            if not self._params_since:
-                self._params_since = self._last_read
-        else:
+        if not self.core.receiving_params:
             self._params_since = 0.0
+        elif not self._params_since:
+            self._params_since = self._last_read
 
     # -- requests
 
@@ -249,84 +260,99 @@ class Connection:
         """Answer a request with a page of ours (§5.5)."""
         self._drop(request_id, f"the request was refused: {http_status}")
         page = error_page(http_status)
-        self.write(self.core.send_end(request_id, page, protocol_status=protocol_status))
+        self._write(self.core.send_end(request_id, page, protocol_status=protocol_status))
 
     def _answer(self, event: GetValues) -> None:
-        """Answer GET_VALUES; names that are not the specification's are left out (§4.1)."""
-        options = self.options
-        mpxs = options.max_concurrent_requests_per_connection > 1
-        known = {
-            "FCGI_MAX_CONNS": str(options.max_connections),
-            "FCGI_MAX_REQS": str(
-                min(
-                    options.max_concurrent_requests,
-                    options.max_concurrent_requests_per_connection,
-                )
-                if mpxs
-                else options.max_concurrent_requests
-            ),
-            "FCGI_MPXS_CONNS": "1" if mpxs else "0",
-        }
-        if mpxs and "FCGI_MPXS_CONNS" in event.names:
+        values = values_of(self.options, event.names)
+        if values.get(MPXS_CONNS) == "1":
             self._multiplex()
-        values = {name: known[name] for name in event.names if name in known}
-        self.write(self.core.send(GetValuesResult(values)))
+        self._write(self.core.send(GetValuesResult(values)))
 
     # -- writing
 
-    def write(self, buffers: Sequence[Bytes]) -> None:
-        """Write whole records, waiting where the Web server is slow. Raises: RequestAborted."""
+    # The records of a request are made with the lock held, not while waiting for it: the request
+    # may be aborted meanwhile, and its id be another's.
+
+    def write(self, request: ServerRequest, data: Bytes) -> None:
+        """Write bytes of a request's STDOUT. Raises: RequestAborted."""
         with self._write_lock:
-            self._check_open()
-            try:
-                self._transport.send(buffers)
-            except OSError as error:
-                raise self._lost(error) from error
+            request.check()
+            self._send(self.core.send_stdout(request.request_id, data))
 
-    def write_error(self, request_id: int, data: Bytes) -> None:
+    def write_error(self, request: ServerRequest, data: Bytes) -> None:
         """Write bytes of a request's STDERR. Raises: RequestAborted."""
-        self.write(self.core.send(Stderr(request_id, data)))
+        with self._write_lock:
+            request.check()
+            self._send(self.core.send(Stderr(request.request_id, data)))
 
-    def write_file(self, request_id: int, fileno: int, offset: int, length: int) -> None:
+    def write_file(self, request: ServerRequest, fileno: int, offset: int, length: int) -> None:
         """Write one STDOUT record with a region of a file. Raises: RequestAborted, OSError."""
         with self._write_lock:
-            self._check_open()
-            header, padding = self.core.send_stdout_header(request_id, length)
+            request.check()
+            transport = self._transport
+            header, padding = self.core.send_stdout_header(request.request_id, length)
+            whole = False
             try:
-                self._transport.send([header], _MSG_MORE)
-                self._transport.send_file(fileno, offset, length)
+                transport.send([header], _MSG_MORE)
+                transport.send_file(fileno, offset, length)
                 if padding:
-                    self._transport.send([padding])
+                    transport.send([padding])
+                whole = True
             except EOFError as error:
-                # A record was promised and cannot be completed: nothing can follow it.
-                self._transport.shut_down()
                 raise OSError(str(error)) from error
-            except OSError as error:
+            except (ConnectionError, TimeoutError) as error:
                 raise self._lost(error) from error
+            finally:
+                if not whole:
+                    # A record was promised and cannot be completed: nothing can follow it.
+                    transport.shut_down()
 
     def end(self, request: ServerRequest, data: Bytes, app_status: int) -> None:
         """End a request (§5.5). Raises: RequestAborted."""
         core = self.core
-        request.ended = True
-        del self._requests[request.request_id]
-        buffers = core.send_end(request.request_id, data, app_status=app_status)
+        with self._write_lock:
+            request.check()
+            request.ended = True
+            del self._requests[request.request_id]
+            try:
+                self._send(core.send_end(request.request_id, data, app_status=app_status))
+            finally:
+                request.discard_input()
+                if core.should_close or self._draining:
+                    self._transport.wake()
+
+    def _write(self, buffers: Sequence[Bytes]) -> None:
+        """Write what concerns no running request. Raises: RequestAborted."""
+        with self._write_lock:
+            if self.closed:
+                raise RequestAborted("the transport connection is closed")
+            self._send(buffers)
+
+    def _send(self, buffers: Sequence[Bytes]) -> None:
+        """Write whole records, waiting where the Web server is slow; the lock is held."""
         try:
-            self.write(buffers)
-        finally:
-            request.discard_input()
-            if core.should_close or self._draining:
-                self._transport.wake()
+            self._transport.send(buffers)
+        except OSError as error:
+            raise self._lost(error) from error
+        except BaseException:
+            # A gevent.Timeout of the application's, or it was killed; its record must be completed.
+            rest = greenlet.greenlet(self._complete, get_hub())
+            get_hub().loop.run_callback(rest.switch)
+            raise
 
-    def _check_open(self) -> None:
-        if self.closed:
-            raise RequestAborted("the transport connection is closed")
+    def _complete(self) -> None:
+        with contextlib.suppress(RequestAborted):
+            self._write(())
 
-    def _lost(self, error: OSError) -> RequestAborted:
+    def _lost(self, error: object) -> RequestAborted:
         """Abort everything on this connection: the Web server does not read any more."""
-        self.closed = True
-        self._abort_all("the transport connection was lost")
-        self._transport.shut_down()
+        self._give_up("the transport connection was lost")
         return RequestAborted(f"the transport connection was lost: {error}")
+
+    def _give_up(self, reason: str) -> None:
+        self.closed = True
+        self._abort_all(reason)
+        self._transport.shut_down()
 
     # -- pausing (called by the streams)
 
@@ -361,27 +387,34 @@ class Connection:
         elif self._lingering:
             if now - self._last_read > limits.LINGER_SECONDS:
                 self._transport.shut_down()
+        elif self._full_streams:
+            # The Web server waits for the application, and nobody reads the end of it.
+            if self._transport.has_hung_up():
+                self._give_up(_CLOSED)
         elif self._params_since:
             if now - self._params_since > options.params_timeout_seconds:
                 self._expired("PARAMS have been incomplete for", now - self._params_since)
-        elif self._idle():
-            if now - self._last_read > options.idle_timeout_seconds:
-                self._transport.shut_down()
-        else:
+        elif self._requests:
             for request in list(self._requests.values()):
-                waiting = now - max(request.waiting_since, self._last_read)
+                waiting = now - max(request.waiting_since, self._paused_until)
                 if request.waiting_since and waiting > options.stdin_timeout_seconds:
                     self._server.log_expiry(self._peer(), "no body has come for", waiting)
                     request.time_out(f"no bytes of the body came for {waiting:.3g} seconds")
+        elif not self._idle():
+            if now - self._last_read > options.params_timeout_seconds:
+                self._expired("a record has been incomplete for", now - self._last_read)
+        elif now - self._last_read > options.idle_timeout_seconds:
+            self._transport.shut_down()
+        elif self._draining:
+            self._transport.wake()
 
     def _expired(self, what: str, seconds: float) -> None:
         self._server.log_expiry(self._peer(), what, seconds)
-        self._transport.shut_down()
+        self._give_up(f"{what} {seconds:.3g} seconds")
 
     def cut(self) -> None:
         """End it now: abort what runs."""
-        self._abort_all("the server is stopping")
-        self._transport.shut_down()
+        self._give_up("the server is stopping")
 
     def _abort_all(self, reason: str) -> None:
         for request_id in list(self._requests):
@@ -408,7 +441,7 @@ class Connection:
 
     def _close(self) -> None:
         self.closed = True
-        self._abort_all("the Web server has closed the transport connection")
+        self._abort_all(_CLOSED)
         if self._write_lock.locked():
             # A writer is waiting for the socket: this wakes it up, and it finds the end.
             self._transport.shut_down()

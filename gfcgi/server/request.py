@@ -37,6 +37,7 @@ class ServerRequest:
         "request_id",
         "role",
         "stdin",
+        "timed_out",
     )
 
     def __init__(self, connection: Connection, begin: BeginRequest) -> None:
@@ -50,6 +51,7 @@ class ServerRequest:
         if begin.role == Role.AUTHORIZER:
             self.stdin.ended = True
         self.aborted = Event()
+        self.timed_out = False
         self.ended = False
         """Whether END_REQUEST was sent, or never will be."""
         self.greenlet: greenlet.greenlet | None = None
@@ -58,19 +60,15 @@ class ServerRequest:
         """Send bytes of STDOUT. May switch greenlets. Raises: RequestAborted."""
         connection = self._connection
         if len(data) <= _PIECE_BYTES:
-            self._check()
-            connection.write(connection.core.send_stdout(self.request_id, data))
+            connection.write(self, data)
             return
         view = memoryview(data)
         for start in range(0, len(view), _PIECE_BYTES):
-            self._check()
-            piece = view[start : start + _PIECE_BYTES]
-            connection.write(connection.core.send_stdout(self.request_id, piece))
+            connection.write(self, view[start : start + _PIECE_BYTES])
 
     def write_error(self, data: Bytes) -> None:
         """Send bytes of STDERR. May switch greenlets. Raises: RequestAborted."""
-        self._check()
-        self._connection.write_error(self.request_id, data)
+        self._connection.write_error(self, data)
 
     def send_file(self, fileno: int, offset: int, count: int) -> None:
         """Send bytes of a regular file as STDOUT; the kernel copies them.
@@ -79,9 +77,8 @@ class ServerRequest:
         """
         end = offset + count
         while offset < end:
-            self._check()
             length = min(PADDED_CONTENT_BYTES, end - offset)
-            self._connection.write_file(self.request_id, fileno, offset, length)
+            self._connection.write_file(self, fileno, offset, length)
             offset += length
 
     def finish(self, data: Bytes = b"", app_status: int = 0) -> None:
@@ -91,10 +88,10 @@ class ServerRequest:
             last = len(view) - (len(view) % _PIECE_BYTES or _PIECE_BYTES)
             self.write(view[:last])
             data = view[last:]
-        self._check()
         self._connection.end(self, data, app_status)
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Raise RequestAborted if nothing can be sent any more."""
         if self.ended:
             reason = "the Web server has given the request up"
             raise RequestAborted(reason if self.aborted.is_set() else "the request has ended")
@@ -111,6 +108,7 @@ class ServerRequest:
 
     def time_out(self, reason: str) -> None:
         """Let the application's reads fail, with the Web server still there for an answer."""
+        self.timed_out = True
         self._fail_streams(reason)
 
     def abort(self, reason: str) -> None:

@@ -132,7 +132,7 @@ class Server:
     # -- connections
 
     def accepted(self, sock: socket.socket, address: Any) -> None:
-        """Serve a new transport connection, at once."""
+        """Serve a new transport connection; at once, where it is the hub that calls."""
         if sock.family != socket.AF_UNIX:
             if not self._may_connect(address[0]):
                 sock.close()
@@ -146,7 +146,13 @@ class Server:
         connection = Connection(self, sock, functools.partial(_peer_name, sock, address))
         self._connections.add(connection)
         self._empty.clear()
-        greenlet.greenlet(connection.run, get_hub()).switch()
+        hub = get_hub()
+        runner = greenlet.greenlet(connection.run, hub)
+        if greenlet.getcurrent() is hub:
+            runner.switch()
+        else:
+            # Nobody would come back to the caller.
+            hub.loop.run_callback(runner.switch)
 
     def _in_networks(self, host: str) -> bool:
         address = ipaddress.ip_address(host.partition("%")[0])
@@ -185,10 +191,10 @@ class Server:
     def report(self, peer: str, error: RemoteProtocolError) -> None:
         """Log, at a bounded rate, what a Web server did wrong."""
         self._reports.warning(
-            "%s: %s; the %s is given up",
+            "%s: %s; %s is given up",
             peer,
             error,
-            f"request {error.request_id}" if error.request_id else error.fatal.value,
+            f"request {error.request_id}" if error.request_id else f"the {error.fatal.value}",
         )
 
     def report_overload(self) -> None:

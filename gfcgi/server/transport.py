@@ -14,6 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from gevent.hub import Waiter, get_hub
+from gevent.monkey import get_original
 
 if TYPE_CHECKING:
     from gfcgi.protocol.events import Bytes
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Transport"]
 
 _READ, _WRITE = 1, 2
+_poll: Any = get_original("select", "poll")
 
 _BUFFERS_PER_CALL: Final = 512
 """Below the kernel's IOV_MAX (1024)."""
@@ -29,13 +31,14 @@ _BUFFERS_PER_CALL: Final = 512
 class Transport:
     """The bytes of one transport connection. OSError leaves every method as the kernel gave it."""
 
-    __slots__ = ("_hub", "_read_watcher", "_reader", "_socket", "write_blocked_since")
+    __slots__ = ("_hub", "_read_watcher", "_reader", "_socket", "_unsent", "write_blocked_since")
 
     def __init__(self, sock: socket.socket) -> None:
         self._hub: Any = get_hub()
         self._socket = sock
         self._read_watcher = self._hub.loop.io(sock.fileno(), _READ)
         self._reader: Any = None
+        self._unsent: list[Bytes] = []
         self.write_blocked_since = 0.0
         """The loop's clock (seconds) when a write began to wait; 0 while none waits."""
 
@@ -65,28 +68,42 @@ class Transport:
         finally:
             self._reader = None
 
+    def has_hung_up(self) -> bool:
+        """Whether the other side has gone for good, whatever is here unread. Does not wait."""
+        poll = _poll()
+        poll.register(self._socket, 0)  # POLLHUP and POLLERR come unasked
+        return bool(poll.poll(0))
+
     def wake(self) -> None:
         """Let ``wait_readable`` return, if a greenlet is in it."""
         if self._reader is not None:
             self._hub.loop.run_callback(self._reader.switch, False)
 
     def send(self, buffers: Sequence[Bytes], flags: int = 0) -> None:
-        """Send all of it, waiting where the Web server is slow."""
-        if len(buffers) == 1:
+        """Send all of it, waiting where the Web server is slow.
+
+        What an exception thrown into the wait leaves over goes out first at the next call.
+        """
+        if len(buffers) == 1 and not self._unsent:
             data = buffers[0]
             sent = self._try_send(data, flags)
             if sent == len(data):
                 return
             left: list[Bytes] = [memoryview(data)[sent:]]
-            self._wait_writable()
+            blocked = True
         else:
-            left = list(buffers)
+            left = [*self._unsent, *buffers]
+            blocked = False
+        self._unsent = left
         while left:
+            if blocked:
+                self._wait_writable()
             try:
                 sent = self._socket.sendmsg(islice(left, _BUFFERS_PER_CALL), (), flags)
             except BlockingIOError:
-                self._wait_writable()
+                blocked = True
                 continue
+            blocked = False
             done = 0
             for buffer in left:
                 if sent < len(buffer):

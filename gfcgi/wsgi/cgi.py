@@ -83,6 +83,7 @@ class CgiRequest:
         self.stdin = _Stdin()
         self.data = None
         self.aborted = _Never()
+        self.timed_out = False
 
     def write(self, data: Bytes) -> None:
         _write_all(_STDOUT, data)

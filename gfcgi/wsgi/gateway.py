@@ -131,7 +131,8 @@ class Gateway:
             if request.aborted.is_set() or response.headers_sent:
                 request.finish(app_status=1)
             else:
-                response.refuse("400 Bad Request", str(error), app_status=1)
+                status = "408 Request Timeout" if request.timed_out else "400 Bad Request"
+                response.refuse(status, str(error), app_status=1)
         except RequestAborted:
             pass
 

@@ -32,6 +32,8 @@ class Request(Protocol):
     role: int
     params: dict[str, str]
     repeated: Pairs
+    timed_out: bool
+    """Whether the streams fail because nothing came for too long."""
 
     @property
     def stdin(self) -> InputStream: ...

@@ -126,7 +126,7 @@ class TransportConnection:
         self._responses: dict[int, Response] = {}
         #: Management records (request id 0) in the order they arrived.
         self.management: list[Record] = []
-        if isinstance(address, socket.socket):
+        if not isinstance(address, str | tuple):  # a gevent socket is no socket.socket
             self.socket = address
         else:
             if isinstance(address, str):

@@ -1,0 +1,131 @@
+"""A server in this process, and a Web server's end of its connections, all on one gevent hub."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import gevent
+import gevent.socket
+import pytest
+import webserver_side as wire
+
+from gfcgi.options import Options
+from gfcgi.server import Server
+
+DEADLINE_SECONDS = 60
+"""Only bounds a broken run."""
+
+
+@pytest.fixture(autouse=True)
+def deadline() -> Iterator[None]:
+    """Nothing waits for ever, and nothing falls out of a greenlet into the hub unseen."""
+    hub = gevent.get_hub()
+    fallen: list[object] = []
+    hub.handle_error = lambda context, kind, value, traceback: fallen.append((context, value))
+    try:
+        with gevent.Timeout(DEADLINE_SECONDS):
+            yield
+    finally:
+        del hub.handle_error
+    assert fallen == []
+
+
+class Site:
+    """A serving Server and the way to it."""
+
+    def __init__(self, server: Server, address: Any) -> None:
+        self.server = server
+        self.address = address
+        self.opened: list[wire.TransportConnection] = []
+        self.greenlet = gevent.spawn(server.serve)
+
+    def connect(self, *, send_buffer: int | None = None) -> wire.TransportConnection:
+        """A transport connection whose waits let the server go on; ``send_buffer`` in bytes."""
+        family = socket.AF_UNIX if isinstance(self.address, str) else socket.AF_INET
+        sock = gevent.socket.socket(family)
+        if send_buffer is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
+        sock.connect(self.address)
+        connection = wire.TransportConnection(sock)
+        self.opened.append(connection)
+        return connection
+
+    def ask(self, *args: Any, **extra: Any) -> wire.Response:
+        """One GET, or what ``cgi_params`` takes, on a connection of its own."""
+        with self.connect() as connection:
+            connection.send(wire.request(1, wire.cgi_params(*args, **extra)))
+            return connection.response(1)
+
+    def until_idle(self) -> None:
+        """Wait until nothing runs and nothing is open."""
+        until(lambda: not self.server.active_requests and not self.server.connections)
+
+    @property
+    def only_connection(self) -> Any:
+        """The server's side of the one connection there is."""
+        (connection,) = self.server._connections
+        return connection
+
+
+def until(fact: Callable[[], object]) -> None:
+    """Let the other greenlets run until ``fact()`` is true."""
+    with gevent.Timeout(DEADLINE_SECONDS / 3, AssertionError("it never came true")):
+        while not fact():
+            gevent.sleep(0.001)
+
+
+@pytest.fixture(name="until")
+def until_fixture() -> Callable[[Callable[[], object]], None]:
+    return until
+
+
+@pytest.fixture
+def listen(tmp_path):
+    """A new listening UNIX socket, or one of another family."""
+    numbers = itertools.count()
+    opened = []
+
+    def listen(family: int = socket.AF_UNIX, host: str = "127.0.0.1") -> socket.socket:
+        listener = socket.socket(family)
+        opened.append(listener)
+        listener.bind(f"{tmp_path}/{next(numbers)}" if family == socket.AF_UNIX else (host, 0))
+        listener.listen()
+        return listener
+
+    yield listen
+    for listener in opened:
+        listener.close()
+
+
+@pytest.fixture
+def serving(listen):
+    """A context manager: a Site of an application and options, stopped and empty at the end."""
+
+    @contextlib.contextmanager
+    def serving(
+        application: Any,
+        *,
+        family: int = socket.AF_UNIX,
+        multiprocess: bool = False,
+        **options: Any,
+    ) -> Iterator[Site]:
+        options.setdefault("graceful_timeout_seconds", 20)
+        listener = listen(family)
+        address = listener.getsockname()
+        server = Server(application, [listener], Options(**options), multiprocess=multiprocess)
+        site = Site(server, address)
+        try:
+            yield site
+        finally:
+            for connection in site.opened:
+                connection.close()
+            server.stop()
+            site.greenlet.get()
+        assert server.connections == 0
+        assert server.active_requests == 0
+
+    return serving

@@ -1,0 +1,247 @@
+"""gfcgi.server.connection: requests begin, run beside each other, and end."""
+
+from __future__ import annotations
+
+import gevent
+import gevent.event
+import pytest
+import webserver_side as wire
+from wsgi_side import Gate, begin, echo, hello
+
+from gfcgi.server.transport import Transport
+
+# -- beginning
+
+
+def test_the_application_runs_when_params_end_and_before_the_body_does(serving):
+    gate = Gate()
+    with serving(gate) as site, site.connect() as connection:
+        connection.send(begin(REQUEST_METHOD="POST"))
+        gate.begun.wait()
+        gate.open.set()
+        assert connection.response().body == b"through"
+
+
+def test_the_application_reads_while_the_web_server_still_sends(serving):
+    def application(environ, start_response):
+        write = start_response("200 OK", [])
+        while piece := environ["wsgi.input"].read1():
+            write(piece.upper())
+        return []
+
+    with serving(application) as site, site.connect() as connection:
+        connection.send(begin(), wire.stdin(1, b"one", end=False))
+        while connection.partial(1).stdout.rpartition(b"\n")[2] != b"ONE":
+            connection.read_any()
+        connection.send(wire.stdin(1, b"two"))
+        assert connection.response().body == b"ONETWO"
+
+
+@pytest.mark.parametrize("request_id", [1, 255, 256, 65535])
+def test_a_request_sent_byte_by_byte_is_answered_under_its_id(serving, request_id):
+    with serving(echo) as site, site.connect() as connection:
+        connection.send_slowly(
+            wire.request(request_id, wire.cgi_params("POST", body=b"body"), b"body")
+        )
+        assert connection.response(request_id).body == b"body"
+
+
+def test_a_whole_answer_leaves_in_one_send(serving, monkeypatch):
+    sent = []
+    send = Transport.send
+
+    def counted(self, buffers, flags=0):
+        sent.append(b"".join(buffers))
+        send(self, buffers, flags)
+
+    monkeypatch.setattr(Transport, "send", counted)
+    with serving(hello) as site:
+        assert site.ask().body == b"hello"
+    (answer,) = sent
+    records, rest = wire.parse_records(answer)
+    assert [record.type for record in records] == [wire.STDOUT, wire.STDOUT, wire.END_REQUEST]
+    assert rest == b""
+
+
+# -- ending
+
+
+def test_a_connection_without_keep_conn_is_closed_after_its_answer(serving):
+    with serving(hello) as site, site.connect() as connection:
+        connection.send(wire.request(1, wire.cgi_params()))
+        assert connection.response().status == 200
+        connection.wait_closed()
+
+
+def test_a_kept_connection_serves_one_request_after_another_under_one_id(serving):
+    with serving(echo) as site, site.connect() as connection:
+        for body in (b"one", b"", b"three"):
+            connection.send(wire.request(1, wire.cgi_params(), body, keep_conn=True))
+            assert connection.response().body == body
+        assert site.server.connections == 1
+
+
+def test_requests_that_came_in_one_read_are_all_answered(serving):
+    with serving(echo) as site, site.connect() as connection:
+        connection.send(
+            *(
+                wire.request(number, wire.cgi_params(), b"%d" % number, keep_conn=True)
+                for number in range(1, 6)
+            )
+        )
+        for number in range(1, 6):
+            assert connection.response(number).body == b"%d" % number
+
+
+def test_the_end_of_a_body_that_comes_after_the_answer_does_no_harm(serving):
+    with serving(hello) as site, site.connect() as connection:
+        for _ in range(3):
+            connection.send(begin())
+            assert connection.response().body == b"hello"
+            connection.send(wire.stdin(1, b"late"))
+
+
+def test_the_last_request_without_keep_conn_waits_for_those_that_run(serving):
+    gate = Gate()
+    with serving(gate) as site, site.connect() as connection:
+        connection.send(begin(1), begin(2, keep_conn=False), wire.stdin(2, b""))
+        gate.open.set()
+        connection.send(wire.stdin(1, b""))
+        assert connection.response(2).body == b"through"
+        assert connection.response(1).body == b"through"
+        connection.wait_closed()
+
+
+# -- multiplexing
+
+
+def test_requests_of_one_connection_run_beside_each_other(serving):
+    waiting = gevent.event.Event()
+
+    def application(environ, start_response):
+        start_response("200 OK", [])
+        if environ["PATH_INFO"] == "/second":
+            waiting.set()
+        else:
+            waiting.wait()
+        return [environ["PATH_INFO"].encode()]
+
+    with serving(application) as site, site.connect() as connection:
+        for request_id, path in ((1, "/first"), (2, "/second")):
+            connection.send(wire.request(request_id, wire.cgi_params(path=path), keep_conn=True))
+        assert connection.response(2).body == b"/second"
+        assert connection.response(1).body == b"/first"
+
+
+def test_bodies_that_are_mixed_reach_their_own_requests(serving):
+    with serving(echo) as site, site.connect() as connection:
+        connection.send(begin(1), begin(2))
+        for _ in range(10):
+            connection.send(wire.stdin(1, b"a" * 9, end=False), wire.stdin(2, b"b", end=False))
+        connection.send(wire.stdin(2, b""))
+        assert connection.response(2).body == b"b" * 10
+        connection.send(wire.stdin(1, b""))
+        assert connection.response(1).body == b"a" * 90
+
+
+def test_a_body_that_nobody_reads_does_not_stop_the_other_requests(serving, until):
+    gate = Gate()
+
+    def application(environ, start_response):
+        return (gate if environ["PATH_INFO"] == "/gate" else echo)(environ, start_response)
+
+    body = b"x" * 300_000
+    with (
+        serving(application, stdin_buffer_bytes=1000, multiplexed_buffer_bytes=10_000) as site,
+        site.connect() as connection,
+    ):
+        connection.send(begin(1, path="/gate"), begin(2, path="/echo"))
+        connection.send(wire.stdin(1, body), wire.stdin(2, b"passed"))
+        assert connection.response(2).body == b"passed"
+        stream = next(iter(site.only_connection._requests.values())).stdin
+        until(lambda: stream.ended)
+        assert stream._memory_bytes <= 10_000 + 65_536
+        assert stream._spool.left == len(body) - stream._memory_bytes
+        gate.run = echo
+        gate.open.set()
+        assert gate.environ["wsgi.input"].read(len(body)) == body
+        connection.send(wire.abort_request(1))
+        connection.response(1)
+
+
+def test_a_full_disk_file_makes_the_web_server_wait_and_loses_nothing(serving, until):
+    ready = gevent.event.Event()
+
+    def application(environ, start_response):
+        if environ["PATH_INFO"] == "/slow":
+            ready.wait()
+        return echo(environ, start_response)
+
+    body = bytes(range(256)) * 20_000  # 5 MB: more than the sockets' buffers take
+    with (
+        serving(application, multiplexed_buffer_bytes=1000, max_spool_bytes=100_000) as site,
+        site.connect() as connection,
+    ):
+        connection.send(begin(1, path="/slow"), begin(2, path="/fast"))
+        sending = gevent.spawn(connection.send, wire.stdin(1, body))
+        until(lambda: site.server.connections and site.only_connection._full_streams)
+        assert not sending.ready()
+        ready.set()
+        sending.get()
+        assert connection.response(1).body == body
+        connection.send(wire.stdin(2, b"after"))
+        assert connection.response(2).body == b"after"
+
+
+def test_a_web_server_that_asks_whether_it_may_multiplex_is_read_on_for(serving):
+    gate = Gate()
+    with serving(gate, stdin_buffer_bytes=1000) as site, site.connect() as connection:
+        connection.send(wire.get_values("FCGI_MPXS_CONNS", "FCGI_NONSENSE"))
+        assert connection.values() == {"FCGI_MPXS_CONNS": "1"}
+        connection.send(begin(1), wire.stdin(1, b"x" * 50_000), begin(2), wire.stdin(2, b""))
+        gate.open.set()
+        assert connection.response(2).body == b"through"
+
+
+def test_where_multiplexing_is_off_it_is_said_and_a_second_request_refused(serving):
+    gate = Gate()
+    with (
+        serving(gate, max_concurrent_requests_per_connection=1) as site,
+        site.connect() as connection,
+    ):
+        connection.send(wire.get_values("FCGI_MPXS_CONNS"))
+        assert connection.values() == {"FCGI_MPXS_CONNS": "0"}
+        assert not site.only_connection.multiplexed
+        connection.send(begin(1), begin(2), wire.stdin(2, b""))
+        refused = connection.response(2)
+        assert (refused.protocol_status, refused.status) == (wire.CANT_MPX_CONN, 503)
+        gate.open.set()
+        assert connection.response(1).body == b"through"
+
+
+def test_a_management_record_of_unknown_type_is_answered_so(serving):
+    with serving(hello) as site, site.connect() as connection:
+        connection.send(wire.record(77, 0, b"what?"))
+        assert connection.read_any().content[0] == 77
+        connection.send(wire.request(1, wire.cgi_params()))
+        assert connection.response().body == b"hello"
+
+
+def test_a_filter_reads_its_file_beside_its_body(serving):
+    def application(environ, start_response):
+        start_response("200 OK", [])
+        return [environ["gfcgi.data"].read(), environ["wsgi.input"].read()]
+
+    with serving(application) as site, site.connect() as connection:
+        connection.send(begin(role=wire.FILTER), wire.stdin(1, b"form"))
+        connection.send(wire.data(1, b"file", chunk=1))
+        assert connection.response().body == b"fileform"
+
+
+def test_data_for_a_filter_that_is_not_there_does_no_harm(serving):
+    with serving(hello) as site, site.connect() as connection:
+        connection.send(begin(role=wire.FILTER))
+        assert connection.response().body == b"hello"
+        connection.send(wire.stdin(1, b""), wire.data(1, b"late"))
+        connection.send(begin(2), wire.stdin(2, b""))
+        assert connection.response(2).body == b"hello"
