@@ -90,6 +90,9 @@ def python_environment() -> dict[str, str]:
     PYTHONPATH only where gfcgi is not installed; coverage's variables where it is measuring.
     """
     values = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
+    if values.pop("COVERAGE_PROCESS_CONFIG", None):
+        # All the settings in one value: mod_fcgid cuts it off at 128 bytes. This is their file.
+        values["COVERAGE_PROCESS_START"] = str(REPOSITORY / "pyproject.toml")
     path = os.environ.get("PYTHONPATH", "")
     installed = subprocess.run(
         [sys.executable, "-c", "import gfcgi"], cwd="/", capture_output=True, check=False
