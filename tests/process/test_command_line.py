@@ -193,7 +193,8 @@ def test_http_for_other_machines_is_warned_of(start, hello):
 
 
 def test_the_application_is_loaded_after_patching(start, hello):
-    hello.write_text("import socket, threading\nfrom time import sleep\n" + hello.read_text())
+    early = "import threading\nfrom time import sleep\nfrom ssl import SSLContext\n"
+    hello.write_text(early + "LOCK = threading.Lock()\n" + hello.read_text())
     process = start("-m", "gfcgi", hello, "--bind", "unix:app.sock")
     process.until_logged("listening on")
     assert "made cooperative" not in process.log()

@@ -243,7 +243,7 @@ def test_what_was_imported_before_patching_is_named(start, ask, tmp_path):
     process.until_logged("listening on")
     (line,) = [line for line in process.log().splitlines() if "made cooperative" in line]
     assert "shop (time.sleep)" in line
-    assert "__main__ (Mine, a subclass of socket.socket, a lock)" in line
+    assert "__main__ (Mine, a subclass of socket.socket, a threading.Lock)" in line
     script.write_text("import gfcgi.patched\n" + early + rest.replace("late.sock", "early.sock"))
     process = start(script)
     process.until_logged("listening on")

@@ -29,6 +29,14 @@ def original_close(fd):
     pass
 
 
+def original_private():
+    pass
+
+
+class GeventsSocket(OriginalSocket):
+    """As gevent's SSLContext is a subclass of the original."""
+
+
 def module(name, **contents):
     made = ModuleType(name)
     vars(made).update(contents)
@@ -41,12 +49,18 @@ SAVED = {
     "os": {"close": original_close},
     "signal": {"signal": original_sleep},
     "_thread": {"LockType": type(threading.Lock())},
-    "threading": {"_CRLock": type(threading.RLock())},
+    "threading": {
+        "_CRLock": type(threading.RLock()),
+        "local": threading.local,
+        "_private": original_private,
+        "Public": original_private,
+    },
     "_gevent_saved_patch_all_module_settings": {"socket": True},
 }
 STDLIB = {
     "time": module("time", sleep=object(), unchanged=time.time),
-    "socket": module("socket", socket=object()),
+    "socket": module("socket", socket=GeventsSocket),
+    "threading": module("threading", _private=object(), Public=object()),
     "os": module("os", close=object()),
     "signal": module("signal", signal=object()),
 }
@@ -63,11 +77,14 @@ def late(**contents):
         ({"pause": original_sleep}, "time.sleep"),
         ({"socket": OriginalSocket}, "socket.socket"),
         ({"Mine": type("Mine", (OriginalSocket,), {})}, "Mine, a subclass of socket.socket"),
-        ({"lock": threading.Lock()}, "a lock"),
-        ({"lock": threading.RLock()}, "a RLock"),
-        ({"changed": threading.Condition()}, "a Condition"),
-        ({"ready": threading.Event()}, "a Event"),
-        ({"jobs": queue.Queue()}, "a Queue"),
+        ({"one_of_two_names": original_private}, "threading.Public"),
+        ({"lock": threading.Lock()}, "a threading.Lock"),
+        ({"lock": threading.RLock()}, "a threading.RLock"),
+        ({"state": threading.local()}, "a threading.local"),
+        ({"state": type("State", (threading.local,), {})()}, "a threading.local"),
+        ({"changed": threading.Condition()}, "a threading.Condition"),
+        ({"ready": threading.Event()}, "a threading.Event"),
+        ({"jobs": queue.Queue()}, "a queue.Queue"),
     ],
 )
 def test_what_a_module_took_hold_of_is_named(contents, thing):
@@ -81,10 +98,12 @@ def test_what_a_module_took_hold_of_is_named(contents, thing):
         {"time": STDLIB["time"]},
         {"clock": time.time},
         {"close": original_close},
-        {"local": threading.local()},
         {"me": threading.current_thread()},
         {"jobs": queue.SimpleQueue},
         {"number": 3},
+        {"socket": GeventsSocket},
+        {"Mine": type("Mine", (GeventsSocket,), {})},
+        {"free": SimpleNamespace()},
     ],
 )
 def test_what_patching_reaches_is_not_named(contents):
@@ -102,6 +121,39 @@ def test_the_standard_library_and_gevent_and_gfcgi_are_not_named():
     assert "__main__" in late_modules(
         SAVED, {**STDLIB, "__main__": module("__main__", s=original_sleep)}
     )
+
+
+def test_a_module_under_two_names_is_named_once():
+    found = module("urllib3.util", sleep=original_sleep)
+    modules = {**STDLIB, "requests.packages.urllib3.util": found, "urllib3.util": found}
+    assert late_modules(SAVED, modules) == {"urllib3.util": ["time.sleep"]}
+
+
+def test_nothing_is_asked_of_what_modules_hold_or_are():
+    """Proxies of a request that does not run raise, and lazy modules would be loaded."""
+
+    class Proxy:
+        @property
+        def __class__(self):
+            raise RuntimeError("outside of a request")
+
+    class Lazy(ModuleType):
+        def __getattribute__(self, name):
+            raise RuntimeError("loaded")
+
+    modules = {"shop": module("shop", request=Proxy(), sleep=original_sleep), "lazy": Lazy("lazy")}
+    assert late_modules(SAVED, {**STDLIB, **modules}) == {"shop": ["time.sleep"]}
+
+
+def test_a_condition_over_another_lock_is_not_late():
+    class Cooperative:
+        def acquire(self): ...
+
+        def release(self): ...
+
+    condition = threading.Condition(Cooperative())
+    vars(condition).update(acquire=None, release=None)
+    assert late(changed=condition) == {}
 
 
 @pytest.fixture
@@ -127,7 +179,8 @@ def test_the_warning_names_modules_and_says_what_to_do(monkey, monkeypatch, capl
     assert "aa_late0 (time.sleep); aa_late1 (time.sleep)" in line
     assert "aa_late7" in line
     assert "aa_late8" not in line
-    assert "and 2 more modules" in line or "more modules" in line
+    assert "; and " in line
+    assert " more; put " in line
     assert "`import gfcgi.patched` at the top" in line
 
 
