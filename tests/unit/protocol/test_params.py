@@ -62,6 +62,7 @@ def test_params_keep_their_order_and_repeated_names_theirs():
         (b"\x02\x00A", "longer than its stream"),
         (b"\x01\x01Ab\x01\x02Cd", "longer than its stream"),
         (b"\xff\xff\xff\xff\xff\xff\xff\xffA", "longer than its stream"),
+        *((bytes([0x80 | 1 << bit, 0, 0, 1, 0]) + b"A", "longer") for bit in range(7)),
     ],
 )
 def test_pairs_that_overrun_are_the_other_sides_fault(decode, block: bytes, reason: str):

@@ -1,0 +1,109 @@
+"""Requests that are broken off leave nothing behind: no greenlet, no descriptor."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+
+import pytest
+import webserver_side as wire
+from running import RunningServer, wait_until
+
+TIMES = 50
+numbers = itertools.count()
+
+
+def drop_upload(server: RunningServer) -> None:
+    with server.connect() as connection:
+        key = f"upload-{next(numbers)}"
+        values = wire.cgi_params("POST", "/digest", f"key={key}", b"b" * 1_000_000)
+        connection.send(wire.begin_request(1, keep_conn=True), wire.params(1, values))
+        connection.send(wire.stdin(1, b"b" * 100_000, end=False))
+        server.wait_noted(key, "reading")
+
+
+def drop_upload_that_nobody_reads(server: RunningServer) -> None:
+    with server.connect() as connection:
+        values = wire.cgi_params("POST", "/until_aborted", "key=unread", b"b" * 1_000_000)
+        connection.send(wire.begin_request(1), wire.params(1, values))
+        connection.send(wire.stdin(1, b"b" * 100_000, end=False))
+
+
+def drop_response(server: RunningServer) -> None:
+    with server.connect() as connection:
+        values = wire.cgi_params(path="/chunks", query="key=response&count=1000&size=65536")
+        connection.send(wire.request(1, values))
+        connection.read_record()
+
+
+def drop_before_response(server: RunningServer) -> None:
+    with server.connect() as connection:
+        values = wire.cgi_params(path="/until_aborted", query="key=before")
+        connection.send(wire.request(1, values, keep_conn=True))
+
+
+def drop_in_params(server: RunningServer) -> None:
+    with server.connect() as connection:
+        connection.send(wire.begin_request(1), wire.params(1, wire.cgi_params())[:50])
+
+
+def drop_many_at_once(server: RunningServer) -> None:
+    with server.connect() as connection:
+        for request_id in range(1, 11):
+            values = wire.cgi_params("POST", "/digest", body=b"b" * 1_000_000)
+            connection.send(wire.begin_request(request_id, keep_conn=True))
+            connection.send(wire.params(request_id, values))
+            connection.send(wire.stdin(request_id, b"b" * 50_000, end=False))
+
+
+def abort(server: RunningServer) -> None:
+    with server.connect() as connection:
+        values = wire.cgi_params("POST", "/digest", "key=abort", b"b" * 1_000_000)
+        connection.send(wire.begin_request(1, keep_conn=True), wire.params(1, values))
+        connection.send(wire.stdin(1, b"b" * 1000, end=False), wire.abort_request(1))
+        connection.response(1)
+
+
+def abort_and_go_on(server: RunningServer) -> None:
+    with server.connect() as connection:
+        for _ in range(5):
+            values = wire.cgi_params(path="/until_aborted", query="key=go-on")
+            connection.send(wire.request(1, values, keep_conn=True), wire.abort_request(1))
+            connection.response(1)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[RunningServer]:
+    with RunningServer() as running:
+        # What is made once and for all is made before anything is counted.
+        for break_off in BREAKS:
+            break_off(running)
+        yield running
+
+
+BREAKS = [
+    drop_upload,
+    drop_upload_that_nobody_reads,
+    drop_response,
+    drop_before_response,
+    drop_in_params,
+    drop_many_at_once,
+    abort,
+    abort_and_go_on,
+]
+
+
+def counts(server: RunningServer) -> tuple[int, ...]:
+    state = server.state()
+    names = ("greenlets", "descriptors", "connections", "active_requests")
+    return tuple(state[name] for name in names)
+
+
+@pytest.mark.parametrize("break_off", BREAKS, ids=lambda function: function.__name__)
+def test_nothing_is_left_of_fifty(server: RunningServer, break_off: Callable):
+    wait_until(lambda: counts(server)[2:] == (0, 0), "nothing to be going on")
+    before = counts(server)
+    for _ in range(TIMES):
+        break_off(server)
+    wait_until(lambda: counts(server) == before, f"{before}, as before")
+    assert server.get().body == b"hello world"
