@@ -80,10 +80,10 @@ def _stop(server: Server, options: Options) -> None:
     """Stop in order, from within a signal handler, and tell who waits for what."""
     server.stop()
     running = server.active_requests
-    if running:
+    if running and sys.stderr is not None:  # if it was closed at the start, 2 is something else now
         line = (
-            f"gfcgi[{os.getpid()}]: stopping when {running} running requests are done, at most"
-            f" {options.graceful_timeout_seconds:g} seconds from now; once more stops at once\n"
+            f"gfcgi[{os.getpid()}]: stopping; requests still running: {running}, for at most"
+            f" {options.graceful_timeout_seconds:g} seconds; once more stops at once\n"
         )
         try:
             os.write(2, line.encode())  # logging takes locks, which the interrupted code may hold

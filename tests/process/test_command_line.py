@@ -150,6 +150,20 @@ def test_http_shows_the_page_in_a_browser_and_listens_nowhere_else(start, hello,
     assert process.wait() == 0
 
 
+def test_a_page_that_is_being_made_when_ctrl_c_comes_is_finished(start, waiting, tmp_path):
+    process = start("-m", "gfcgi", waiting, "--http", "127.0.0.1:0")
+    port = int(re.search(rb":(\d+)/", process.popen.stdout.readline())[1])
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as browser:
+        browser.sendall(b"GET /go HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        process.until_logged("called /go")
+        process.send(signal.SIGINT)
+        process.until_logged("requests still running: 1, for at most 30 seconds")
+        (tmp_path / "go").touch()
+        with browser.makefile("rb") as answer:
+            assert answer.read().endswith(b"\r\n\r\nfinished")
+    assert process.wait() == 0
+
+
 def test_http_leaves_no_private_socket_behind(start, hello, tmp_path):
     (tmp_path / "tmp").mkdir()
     for signals in ([signal.SIGTERM], [signal.SIGSTOP, signal.SIGTERM, signal.SIGINT]):

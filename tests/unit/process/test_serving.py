@@ -118,21 +118,23 @@ def test_a_signal_stops_the_server_and_the_log_says_which(bound, caplog):
     assert caplog.messages[-1] == "stopped by SIGUSR1"
 
 
-@pytest.mark.parametrize("closed", [False, True])
-def test_who_stops_it_while_requests_run_is_told_to_wait(bound, capfd, monkeypatch, closed):
+@pytest.mark.parametrize("stderr", ["open", "closed", "full"])
+def test_who_stops_it_while_requests_run_is_told_to_wait(bound, capfd, monkeypatch, stderr):
     def busy(server):
         server.active_requests = 3
         os.kill(os.getpid(), signal.SIGINT)
 
-    def no_stderr(fd, line):
-        raise OSError(errno.EBADF, "Bad file descriptor")
+    def full(fd, line):
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-    if closed:
-        monkeypatch.setattr(os, "write", no_stderr)
+    if stderr == "closed":
+        monkeypatch.setattr(sys, "stderr", None)
+    if stderr == "full":
+        monkeypatch.setattr(os, "write", full)
     FakeServer.during = staticmethod(busy)
     assert start(*bound).stopped == 1
-    told = "stopping when 3 running requests are done, at most 30 seconds from now"
-    assert (told in capfd.readouterr().err) is not closed
+    told = "requests still running: 3, for at most 30 seconds; once more stops at once"
+    assert (told in capfd.readouterr().err) is (stderr == "open")
 
 
 def test_a_second_signal_removes_files_and_leaves_whatever_runs(bound, tmp_path, monkeypatch):
