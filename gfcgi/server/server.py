@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import ipaddress
 import logging
@@ -31,6 +32,7 @@ __all__ = ["Server"]
 log = logging.getLogger("gfcgi.server")
 
 _LOOPBACK: Final = ("127.0.0.0/8", "::1/128")
+_SHORTAGES: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _UCRED: Final = struct.Struct("iII")
 """pid, uid, gid"""
 
@@ -184,7 +186,8 @@ class Server:
     def _look_for_expired(self) -> None:
         now = get_hub().loop.now()
         for connection in list(self._connections):
-            connection.expire(now)
+            if not connection.closed:
+                connection.expire(now)
 
     # -- what is said of them
 
@@ -202,6 +205,9 @@ class Server:
             "%d requests are running (max_concurrent_requests): one more was refused with 503",
             self.active_requests,
         )
+
+    def report_shortage(self, error: OSError) -> None:
+        self._overloads.warning("cannot accept a connection: %s", error)
 
     def log_expiry(self, peer: str, what: str, seconds: float) -> None:
         self._reports.warning("%s: %s %.3g seconds; given up", peer, what, seconds)
@@ -223,6 +229,7 @@ class _Acceptor(StreamServer):
     """gevent's StreamServer, handing on sockets as the kernel gives them."""
 
     socket: Any
+    _start_accepting_if_started: Any
     _watcher: Any
     _timer: Any
 
@@ -243,9 +250,22 @@ class _Acceptor(StreamServer):
             descriptor, address = self.socket._accept()
         except (BlockingIOError, ConnectionAbortedError):
             return None
+        except OSError as error:
+            if error.errno not in _SHORTAGES:
+                raise
+            self._server.report_shortage(error)
+            self._pause()
+            return None
         sock = _stdlib_socket(fileno=descriptor)
         sock.setblocking(False)
         return sock, address
+
+    def _pause(self) -> None:
+        """Try again a little later: the connections wait in the backlog."""
+        if self._watcher is not None:
+            self.stop_accepting()
+            self._timer = self.loop.timer(self.max_delay)
+            self._timer.start(self._start_accepting_if_started)
 
     def do_handle(self, sock: socket.socket, address: Any) -> None:
         self._server.accepted(sock, address)
