@@ -49,7 +49,11 @@ class Site:
         sock = gevent.socket.socket(family)
         if send_buffer is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
-        sock.connect(self.address)
+        try:
+            sock.connect(self.address)
+        except OSError:
+            sock.close()
+            raise
         connection = wire.TransportConnection(sock)
         self.opened.append(connection)
         return connection

@@ -1,0 +1,184 @@
+"""gfcgi.server.server: stopping finishes what runs, loses nobody, and takes a bounded time."""
+
+from __future__ import annotations
+
+import gevent
+import pytest
+import webserver_side as wire
+from wsgi_side import Gate, begin, echo, hello
+
+from gfcgi.server import Server
+
+GET = wire.request(1, wire.cgi_params(), keep_conn=True)
+
+
+def test_serve_returns_after_stop_and_nobody_can_connect_any_more(serving):
+    with serving(hello) as site:
+        assert site.ask().body == b"hello"
+        site.server.stop()
+        site.server.stop()
+        site.greenlet.get()
+        with pytest.raises(ConnectionRefusedError):
+            site.connect()
+
+
+def test_a_stop_before_serve_ends_it_at_once(listen):
+    server = Server(hello, [listen()])
+    server.stop()
+    server.serve()
+
+
+def test_idle_kept_connections_are_closed(serving):
+    with serving(hello) as site, site.connect() as connection:
+        connection.send(GET)
+        connection.response()
+        site.server.stop()
+        connection.wait_closed()
+        site.greenlet.get()
+
+
+def test_running_requests_finish_and_their_connections_are_closed(serving):
+    gate = Gate()
+    with serving(gate) as site, site.connect() as kept, site.connect() as multiplexed:
+        kept.send(GET)
+        multiplexed.send(begin(1), wire.stdin(1, b""), begin(2), wire.stdin(2, b""))
+        gate.begun.wait()
+        site.server.stop()
+        gevent.sleep(0.01)
+        gate.open.set()
+        assert kept.response().body == b"through"
+        assert multiplexed.response(1).body == b"through"
+        assert multiplexed.response(2).body == b"through"
+        kept.wait_closed()
+        multiplexed.wait_closed()
+        site.greenlet.get()
+
+
+def test_a_body_that_is_on_its_way_is_still_read(serving):
+    with serving(echo) as site, site.connect() as connection:
+        connection.send(begin(), wire.stdin(1, b"first", end=False))
+        site.ask("POST")
+        site.server.stop()
+        gevent.sleep(0.01)
+        connection.send(wire.stdin(1, b" second"))
+        assert connection.response().body == b"first second"
+        site.greenlet.get()
+
+
+def test_a_request_that_had_begun_to_arrive_is_answered(serving, until):
+    with serving(hello) as site, site.connect() as connection:
+        connection.send(GET[:40])
+        until(lambda: site.server.connections and site.only_connection.core.in_record)
+        site.server.stop()
+        gevent.sleep(0.01)
+        connection.send(GET[40:])
+        assert connection.response().body == b"hello"
+        connection.wait_closed()
+        site.greenlet.get()
+
+
+@pytest.mark.parametrize("early", [True, False], ids=["sent", "sent after the stop"])
+def test_connections_queued_in_the_backlog_are_answered(serving, early):
+    with serving(hello) as site:
+        site.server.stop()  # what runs first is the stop, with all of these still queued
+        connections = [site.connect() for _ in range(5)]
+        if early:
+            for connection in connections:
+                connection.send(GET)
+        if not early:
+            gevent.sleep(0.01)
+            for connection in connections:
+                connection.send(GET)
+        assert [connection.response().body for connection in connections] == [b"hello"] * 5
+        site.greenlet.get()
+
+
+def test_more_queued_connections_than_may_be_open_do_not_hold_the_stop_up(serving):
+    with serving(hello, max_connections=2) as site:
+        site.server.stop()
+        connections = [site.connect() for _ in range(4)]
+        for connection in connections:
+            connection.send(GET)
+        assert [connection.response().body for connection in connections[:2]] == [b"hello"] * 2
+        site.greenlet.get()
+
+
+def test_a_connection_that_never_says_anything_does_not_hold_the_stop_up(serving, until):
+    with serving(hello) as site, site.connect() as connection:
+        until(lambda: site.server.connections)
+        site.server.stop()
+        connection.wait_closed()
+        site.greenlet.get()
+
+
+@pytest.mark.parametrize("where", ["sleep", "read", "write"])
+def test_what_still_runs_after_the_graceful_time_is_cut(serving, caplog, where):
+    def application(environ, start_response):
+        write = start_response("200 OK", [])
+        if where == "sleep":
+            gevent.sleep(600)
+        elif where == "read":
+            environ["wsgi.input"].read()
+        else:
+            write(b"x" * 10_000_000)
+
+    gate = Gate(application)
+    with (
+        serving(gate, graceful_timeout_seconds=0.05) as site,
+        site.connect() as connection,
+        site.connect() as in_params,
+    ):
+        connection.send(begin())
+        in_params.send(wire.begin_request(1))
+        gate.begun.wait()
+        site.server.stop()
+        site.greenlet.get()
+        assert gate.ended.is_set()
+        assert gate.environ["gfcgi.aborted"].is_set()
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line.startswith("1 requests still ran after 0.05 seconds")
+
+
+def test_an_application_that_will_not_die_cannot_keep_the_server(serving, caplog):
+    ended = []
+
+    def application(environ, start_response):
+        for _ in range(2):
+            try:
+                gevent.sleep(2)
+            except gevent.GreenletExit:
+                ended.append("survived")
+
+    gate = Gate(application)
+    with serving(gate, graceful_timeout_seconds=0.05) as site, site.connect() as connection:
+        connection.send(GET)
+        gate.begun.wait()
+        site.server.stop()
+        site.greenlet.get()
+        assert ended == ["survived"]
+        assert not gate.ended.is_set()
+        gate.ended.wait()
+
+
+def test_a_request_that_was_aborted_but_still_runs_is_waited_for(serving):
+    gate = Gate()
+    with serving(gate) as site, site.connect() as connection:
+        connection.send(begin(), wire.stdin(1, b""))
+        gate.begun.wait()
+        connection.send(wire.abort_request(1))
+        connection.response()
+        connection.close()
+        site.server.stop()
+        gevent.sleep(0.01)
+        assert not site.greenlet.ready()
+        gate.open.set()
+        site.greenlet.get()
+
+
+def test_a_listener_that_leaves_accepting_to_others_is_emptied_too(serving):
+    with serving(hello, multiprocess=True) as site:
+        site.server.stop()
+        connections = [site.connect() for _ in range(3)]
+        for connection in connections:
+            connection.send(GET)
+        assert [connection.response().body for connection in connections] == [b"hello"] * 3
