@@ -19,6 +19,7 @@ __all__ = [
     "http",
     "log_level",
     "mode",
+    "mount_point",
     "name_or_number",
     "seconds",
     "texts",
@@ -87,6 +88,15 @@ def mode(value: object) -> int | None:
     ):
         raise ValueError(f"{reason}, of 0000 to 0777")
     return value
+
+
+def mount_point(value: object) -> str | None:
+    if value is None:
+        return None
+    reason = "it must be a path that begins with a slash, as in /app, or / for the root"
+    if not isinstance(value, str) or (value and not value.startswith("/")):
+        raise ValueError(reason)
+    return value.rstrip("/")
 
 
 def log_level(value: object) -> str:

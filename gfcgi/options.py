@@ -161,6 +161,29 @@ class Options:
             kind="flag",
         ),
     )
+    script_name: str | None = field(
+        default=None,
+        metadata=_option(
+            "application",
+            option_parsers.mount_point,
+            "where the Web server has mounted the application, such as /app, for Web servers that"
+            " do not say it",
+            unit="path",
+            value="PATH",
+        ),
+    )
+    trusted_proxies: tuple[str, ...] = field(
+        default=(),
+        metadata=_option(
+            "application",
+            option_parsers.texts(parse_network, example='"10.0.0.0/8"'),
+            "proxies before the Web server whose X-Forwarded-For, -Proto, -Host and -Port are"
+            " believed, separated by commas",
+            unit="addresses and networks",
+            value="LIST",
+            kind="list",
+        ),
+    )
     patch: bool = field(
         default=True,
         metadata=_option(

@@ -24,6 +24,7 @@ from gfcgi.server.connection import Connection
 from gfcgi.server.reports import RateLimit
 from gfcgi.server.request import ServerRequest
 from gfcgi.wsgi.gateway import Application, Gateway
+from gfcgi.wsgi.rules import Rules
 
 _stdlib_socket: Any = get_original("socket", "socket")
 
@@ -56,7 +57,12 @@ class Server:
         self.options = options if options is not None else Options()
         self.multiprocess = multiprocess
         self._running: set[ServerRequest] = set()
-        self._gateway = Gateway(application, multiprocess=multiprocess, debug=self.options.debug)
+        self._gateway = Gateway(
+            application,
+            multiprocess=multiprocess,
+            debug=self.options.debug,
+            rules=Rules(self.options.script_name, self.options.trusted_proxies),
+        )
         self._connections: set[Connection] = set()
         self._acceptors = [_Acceptor(self, listener) for listener in listeners]
         self._networks = [

@@ -10,6 +10,7 @@ from gfcgi import limits
 from gfcgi.errors import RequestAborted
 from gfcgi.protocol.records import Role
 from gfcgi.wsgi.gateway import Application, Gateway
+from gfcgi.wsgi.rules import Rules
 
 if TYPE_CHECKING:
     from gfcgi.options import Options
@@ -29,6 +30,7 @@ def serve_cgi(application: Application, options: Options | None = None) -> None:
         multiprocess=True,
         run_once=True,
         debug=options is not None and options.debug,
+        rules=None if options is None else Rules(options.script_name, options.trusted_proxies),
     )
     # What the application prints must not get into the response.
     sys.stdout = sys.stderr

@@ -9,12 +9,13 @@ from typing import Any, Final
 
 from gfcgi.errors import RequestAborted
 from gfcgi.protocol.records import Role
-from gfcgi.wsgi.environ import BadRequest, content_length, make_environ
+from gfcgi.wsgi.environ import content_length, make_environ
 from gfcgi.wsgi.errors import ErrorStream
 from gfcgi.wsgi.files import FileWrapper
 from gfcgi.wsgi.input import Input
 from gfcgi.wsgi.request import Request
 from gfcgi.wsgi.response import Response
+from gfcgi.wsgi.rules import BadRequest, Rules
 
 __all__ = ["Application", "Gateway"]
 
@@ -29,7 +30,7 @@ class Gateway:
     """Serves requests with a WSGI application; never raises out of a call.
 
     ``multiprocess`` says whether another process may serve the same application, ``run_once``
-    whether this one ends after the request (CGI).
+    whether this one ends after the request (CGI); ``rules`` correct what Web servers send.
     """
 
     def __init__(
@@ -40,11 +41,11 @@ class Gateway:
         multiprocess: bool = False,
         run_once: bool = False,
         debug: bool = False,
-        mount: str | None = None,
+        rules: Rules | None = None,
     ) -> None:
         self.application = application
         self.debug = debug
-        self._mount = mount
+        self._rules = rules if rules is not None else Rules()
         self._constants: dict[str, Any] = {
             "wsgi.version": (1, 0),
             "wsgi.multithread": multithread,
@@ -88,7 +89,7 @@ class Gateway:
             self._failed(request, response, errors)
 
     def _environ(self, request: Request, errors: ErrorStream) -> dict[str, Any]:
-        environ = make_environ(request.params, request.repeated, self._mount)
+        environ = make_environ(request.params, request.repeated, self._rules)
         role = request.role
         length = content_length(environ)
         if role == Role.AUTHORIZER:

@@ -27,6 +27,8 @@ EXAMPLES = {
     "allow_from": ("10.0.0.0/8, ::1", ("10.0.0.0/8", "::1")),
     "http": ("localhost:8001", "localhost:8001"),
     "debug": ("yes", True),
+    "script_name": ("/app/", "/app"),
+    "trusted_proxies": ("10.0.0.1,::1", ("10.0.0.1", "::1")),
     "patch": ("OFF", False),
     "log_level": ("DEBUG", "debug"),
     "max_connections": ("1", 1),

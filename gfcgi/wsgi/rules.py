@@ -1,0 +1,404 @@
+"""What Web servers say differently, put right: one table.
+
+PEP 3333 wants SCRIPT_NAME to be the mount point and PATH_INFO the rest, both percent-decoded, and
+CGI/1.1 (RFC 3875 §4.1) some other things besides. Each rule of the table is one recorded way of
+some Web server to say it otherwise. What a rule changes stays readable in
+``environ["gfcgi.original"]``, and the log says once that a rule applies, and why. No rule rebuilds
+a path from REQUEST_URI, which is neither decoded nor normalised.
+
+Most rules cannot apply to most requests, and which ones cannot shows in the names that are there.
+So a rule says which names it needs and lacks, and the rules for a set of names are looked up once.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import unquote_to_bytes
+
+from gfcgi.protocol.params import Pairs
+
+__all__ = ["RULES", "BadRequest", "Rule", "Rules", "is_secure"]
+
+log = logging.getLogger("gfcgi.wsgi")
+
+Params = dict[str, str]
+Changes = dict[str, str | None]
+"""New values by name; None takes a name away."""
+
+_SHAPES_KEPT: Final = 1024
+_PORT: Final = re.compile(r":[0-9]*\Z")
+
+
+class BadRequest(Exception):
+    """The params contradict themselves; the request is answered with 400."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One correction.
+
+    ``correct`` is called with params that have all of ``needs`` and none of ``lacks`` and returns
+    the changes, or None. ``why`` is for the log.
+    """
+
+    name: str
+    why: str
+    correct: Callable[[Params, Rules], Changes | None]
+    needs: tuple[str, ...] = ()
+    lacks: tuple[str, ...] = ()
+
+
+class Rules:
+    """The table with an operator's settings, for one application.
+
+    ``mount`` is the mount point where the operator said it: "" or a path that begins with a slash
+    and does not end with one. ``trusted_proxies`` are addresses and networks whose X-Forwarded-*
+    header fields are believed.
+    """
+
+    def __init__(self, mount: str | None = None, trusted_proxies: Sequence[str] = ()) -> None:
+        self.mount = mount
+        self._trusted = [ipaddress.ip_network(network) for network in trusted_proxies]
+        self._by_shape: dict[frozenset[str], tuple[Rule, ...]] = {}
+        self._logged: set[str] = set()
+
+    def apply(self, params: Params, repeated: Pairs) -> dict[str, str | None]:
+        """Correct ``params`` and return the former values of what was changed, None for no value.
+
+        Raises: BadRequest.
+        """
+        original: dict[str, str | None] = {}
+        if repeated:
+            self._record(
+                "repeated-names", _REPEATED_WHY, params, _merged(params, repeated), original
+            )
+        shape = frozenset(params)
+        rules = self._by_shape.get(shape)
+        if rules is None:
+            rules = self._rules_for(shape)
+        for rule in rules:
+            changes = rule.correct(params, self)
+            if changes:
+                self._record(rule.name, rule.why, params, changes, original)
+        return original
+
+    def _rules_for(self, shape: frozenset[str]) -> tuple[Rule, ...]:
+        if len(self._by_shape) >= _SHAPES_KEPT:
+            self._by_shape.clear()
+        rules = tuple(
+            rule for rule in RULES if shape.issuperset(rule.needs) and shape.isdisjoint(rule.lacks)
+        )
+        self._by_shape[shape] = rules
+        return rules
+
+    def _record(
+        self,
+        name: str,
+        why: str,
+        params: Params,
+        changes: Changes,
+        original: dict[str, str | None],
+    ) -> None:
+        for variable, value in changes.items():
+            original.setdefault(variable, params.get(variable))
+            if value is None:
+                params.pop(variable, None)
+            else:
+                params[variable] = value
+        if name not in self._logged:
+            self._logged.add(name)
+            log.info("rule %s: %s (%s)", name, why, ", ".join(changes))
+
+    def trusts(self, address: str) -> bool:
+        """Whether header fields of this address are believed."""
+        try:
+            found = ipaddress.ip_address(address.partition("%")[0])
+        except ValueError:
+            return False
+        return any(found in network for network in self._trusted)
+
+    @property
+    def trusts_any(self) -> bool:
+        return bool(self._trusted)
+
+
+def is_secure(params: Params) -> bool:
+    """Whether the request came over HTTPS; H2O and HAProxy say HTTPS and no REQUEST_SCHEME."""
+    https = params.get("HTTPS")
+    if https:
+        return https.lower() in ("on", "1")
+    return params.get("REQUEST_SCHEME") == "https"
+
+
+def _usual_port(params: Params) -> str:
+    return "443" if is_secure(params) else "80"
+
+
+# -- names that come more than once (nginx, H2O and HAProxy send a param for each header field)
+
+_REPEATED_WHY: Final = "the Web server repeats names; header fields are joined (RFC 9110 §5.3)"
+
+
+def _merged(params: Params, repeated: Pairs) -> Changes:
+    """Join header fields as HTTP does; of other variables the last counts, which is the one that a
+    person added by hand. Two lengths that differ are a smuggled request.
+    """
+    merged: Params = {}
+    for name, value in repeated:
+        before = merged.get(name, params[name])
+        if name.startswith("HTTP_"):
+            merged[name] = f"{before}{'; ' if name == 'HTTP_COOKIE' else ', '}{value}"
+        elif name == "CONTENT_LENGTH" and before != value:
+            raise BadRequest(f"two CONTENT_LENGTHs: {before[:40]!r} and {value[:40]!r}")
+        else:
+            merged[name] = value
+    return {name: value for name, value in merged.items() if value != params[name]}
+
+
+# -- header fields
+
+
+def _drop(*names: str) -> Callable[[Params, Rules], Changes | None]:
+    changes: Changes = dict.fromkeys(names)
+    return lambda params, rules: changes
+
+
+def _redirected_authorization(params: Params, rules: Rules) -> Changes | None:
+    return {"HTTP_AUTHORIZATION": params["REDIRECT_HTTP_AUTHORIZATION"]}
+
+
+def _host_with_port(params: Params, rules: Rules) -> Changes | None:
+    host, port = params["HTTP_HOST"], params["SERVER_PORT"]
+    if port in ("", _usual_port(params)) or not params["SERVER_SOFTWARE"].startswith("nginx/"):
+        return None
+    if not host or _PORT.search(host) is not None:
+        return None
+    return {"HTTP_HOST": f"{host}:{port}"}
+
+
+def _forwarded(params: Params, rules: Rules) -> Changes | None:
+    if not rules.trusts_any or not rules.trusts(params["REMOTE_ADDR"]):
+        return None
+    changes: Changes = {}
+    hops = [hop.strip() for hop in params.get("HTTP_X_FORWARDED_FOR", "").split(",") if hop.strip()]
+    while hops:
+        address = hops.pop().strip("[]")
+        changes["REMOTE_ADDR"] = address
+        changes["REMOTE_PORT"] = None
+        if not rules.trusts(address):
+            break
+    scheme = _last(params, "HTTP_X_FORWARDED_PROTO").lower()
+    if scheme in ("http", "https"):
+        changes["REQUEST_SCHEME"] = scheme
+        changes["HTTPS"] = "on" if scheme == "https" else None
+    host = _last(params, "HTTP_X_FORWARDED_HOST")
+    if host:
+        changes["HTTP_HOST"] = host
+        name, _, port = host.rpartition(":")
+        if name and port.isdigit():
+            changes["SERVER_NAME"], changes["SERVER_PORT"] = name, port
+        else:
+            changes["SERVER_NAME"] = host
+            changes["SERVER_PORT"] = "443" if scheme == "https" else "80"
+    elif scheme:
+        changes["SERVER_PORT"] = "443" if scheme == "https" else "80"
+    port = _last(params, "HTTP_X_FORWARDED_PORT")
+    if port.isascii() and port.isdigit():
+        changes["SERVER_PORT"] = port
+    return {name: value for name, value in changes.items() if params.get(name) != value}
+
+
+def _last(params: Params, name: str) -> str:
+    """The value that the nearest proxy added."""
+    return params.get(name, "").rpartition(",")[2].strip()
+
+
+# -- the path
+
+_PROXY_FILENAME: Final = re.compile(r"proxy:(?:fcgi|balancer)://[^/]*(/.*)", re.DOTALL)
+
+
+def _mount(params: Params, rules: Rules) -> Changes | None:
+    mount = rules.mount
+    if mount is None:
+        return None
+    script_name, path_info = params.get("SCRIPT_NAME"), params.get("PATH_INFO")
+    full = (script_name or "") + (path_info or "")
+    if full != mount and not full.startswith(mount + "/"):
+        return None
+    if script_name == mount and path_info is not None:
+        return None
+    return {"SCRIPT_NAME": mount, "PATH_INFO": full[len(mount) :]}
+
+
+def _proxied_path(params: Params, rules: Rules) -> Changes | None:
+    if "PATH_INFO" in params:
+        return None
+    proxied = _PROXY_FILENAME.fullmatch(params["SCRIPT_FILENAME"])
+    if proxied is None:
+        return None
+    path = unquote_to_bytes(proxied[1].encode("latin-1")).decode("latin-1")
+    script_name = params["SCRIPT_NAME"]
+    if not script_name.endswith(path):
+        return None
+    return {"SCRIPT_NAME": script_name[: len(script_name) - len(path)], "PATH_INFO": path}
+
+
+def _nginx_path(params: Params, rules: Rules) -> Changes | None:
+    if "PATH_INFO" in params or not params["SERVER_SOFTWARE"].startswith("nginx/"):
+        return None
+    return {"SCRIPT_NAME": "", "PATH_INFO": params["SCRIPT_NAME"]}
+
+
+def _rewritten_path(params: Params, rules: Rules) -> Changes | None:
+    url = params["REDIRECT_URL"]
+    path_info = params.get("PATH_INFO", "")
+    if params["REDIRECT_STATUS"] != "200" or not url.endswith(path_info):
+        return None
+    script_name = url[: len(url) - len(path_info)]
+    return {"SCRIPT_NAME": script_name} if script_name != params["SCRIPT_NAME"] else None
+
+
+def _slash(params: Params, rules: Rules) -> Changes | None:
+    if params["SCRIPT_NAME"] != "/":
+        return None
+    path_info = params.get("PATH_INFO", "")
+    return {
+        "SCRIPT_NAME": "",
+        "PATH_INFO": path_info if path_info.startswith("/") else "/" + path_info,
+    }
+
+
+# -- what must be there, or must not be empty
+
+
+def _default(name: str, value: str) -> Callable[[Params, Rules], Changes | None]:
+    return lambda params, rules: None if name in params else {name: value}
+
+
+def _not_empty(name: str) -> Callable[[Params, Rules], Changes | None]:
+    return lambda params, rules: {name: None} if not params[name] else None
+
+
+def _no_length(params: Params, rules: Rules) -> Changes | None:
+    return {"CONTENT_LENGTH": None} if params["CONTENT_LENGTH"] in ("", "-1") else None
+
+
+def _server_name(params: Params, rules: Rules) -> Changes | None:
+    if params.get("SERVER_NAME"):
+        return None
+    host = _PORT.sub("", params.get("HTTP_HOST", ""))
+    return {"SERVER_NAME": host or params.get("SERVER_ADDR") or "localhost"}
+
+
+def _server_port(params: Params, rules: Rules) -> Changes | None:
+    if params.get("SERVER_PORT"):
+        return None
+    return {"SERVER_PORT": _usual_port(params)}
+
+
+RULES: Final = (
+    Rule(
+        "httpoxy",
+        "a request header Proxy would become the variable that HTTP libraries take a proxy from",
+        _drop("HTTP_PROXY"),
+        needs=("HTTP_PROXY",),
+    ),
+    Rule(
+        "http-content-length",
+        "nginx, Caddy and lighttpd repeat CONTENT_LENGTH as a header field",
+        _drop("HTTP_CONTENT_LENGTH"),
+        needs=("HTTP_CONTENT_LENGTH",),
+    ),
+    Rule(
+        "http-content-type",
+        "nginx and Caddy repeat CONTENT_TYPE as a header field",
+        _drop("HTTP_CONTENT_TYPE"),
+        needs=("HTTP_CONTENT_TYPE",),
+    ),
+    Rule(
+        "redirected-authorization",
+        "Apache renames Authorization when it redirects internally",
+        _redirected_authorization,
+        needs=("REDIRECT_HTTP_AUTHORIZATION",),
+        lacks=("HTTP_AUTHORIZATION",),
+    ),
+    Rule(
+        "mount",
+        "script_name says where the application is mounted",
+        _mount,
+    ),
+    Rule(
+        "proxied-path",
+        "Apache's ProxyPass leaves the whole path in SCRIPT_NAME and says the rest in "
+        "SCRIPT_FILENAME, still encoded",
+        _proxied_path,
+        needs=("SCRIPT_NAME", "SCRIPT_FILENAME"),
+        lacks=("PATH_INFO",),
+    ),
+    Rule(
+        "nginx-path",
+        "nginx without fastcgi_split_path_info leaves the whole path in SCRIPT_NAME",
+        _nginx_path,
+        needs=("SCRIPT_NAME", "SERVER_SOFTWARE"),
+        lacks=("PATH_INFO",),
+    ),
+    Rule(
+        "rewritten-path",
+        "after Apache's RewriteRule SCRIPT_NAME is where it led, REDIRECT_URL what was asked for",
+        _rewritten_path,
+        needs=("SCRIPT_NAME", "REDIRECT_URL", "REDIRECT_STATUS"),
+    ),
+    Rule("slash", "a mount point at the root is empty", _slash, needs=("SCRIPT_NAME",)),
+    Rule(
+        "no-script-name", "it may be left out", _default("SCRIPT_NAME", ""), lacks=("SCRIPT_NAME",)
+    ),
+    Rule("no-path-info", "it may be left out", _default("PATH_INFO", ""), lacks=("PATH_INFO",)),
+    Rule(
+        "content-length",
+        "an empty or negative length means that none is known",
+        _no_length,
+        needs=("CONTENT_LENGTH",),
+    ),
+    Rule(
+        "content-type", "an empty type is none", _not_empty("CONTENT_TYPE"), needs=("CONTENT_TYPE",)
+    ),
+    Rule(
+        "forwarded",
+        "the proxy is trusted (trusted_proxies)",
+        _forwarded,
+        needs=("REMOTE_ADDR",),
+    ),
+    Rule(
+        "host-port",
+        "the Web server's HTTP_HOST lacks the port that the request came to",
+        _host_with_port,
+        needs=("HTTP_HOST", "SERVER_PORT", "SERVER_SOFTWARE"),
+    ),
+    Rule("server-name", "it must not be empty (PEP 3333)", _server_name),
+    Rule("server-port", "it must not be empty (PEP 3333)", _server_port),
+    Rule(
+        "request-method",
+        "it must be there (RFC 3875 §4.1.12)",
+        _default("REQUEST_METHOD", "GET"),
+        lacks=("REQUEST_METHOD",),
+    ),
+    Rule(
+        "query-string",
+        "it must be there (RFC 3875 §4.1.7)",
+        _default("QUERY_STRING", ""),
+        lacks=("QUERY_STRING",),
+    ),
+    Rule(
+        "server-protocol",
+        "it must be there (RFC 3875 §4.1.16)",
+        _default("SERVER_PROTOCOL", "HTTP/1.0"),
+        lacks=("SERVER_PROTOCOL",),
+    ),
+)
+"""In the order in which they apply."""
