@@ -78,7 +78,10 @@ class HTTPClient:
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
         """One whole exchange; the connection is kept where both sides allow it."""
-        self.send(method, target, body, headers)
+        try:
+            self.send(method, target, body, headers)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # a Web server may refuse a body before it has all of it; its answer says so
         return self.reply()
 
 
