@@ -95,9 +95,15 @@ class Process:
         return 128 - status if status < 0 else status
 
     def end(self) -> None:
-        if self.popen.poll() is None:
+        """End it at once, but so that it cleans up after itself."""
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            if self.popen.poll() is None:
+                self.send(signum)
+        try:
+            self.popen.wait(10)
+        except subprocess.TimeoutExpired:
             self.popen.kill()
-        self.popen.wait(DEADLINE_SECONDS)
+            self.popen.wait(DEADLINE_SECONDS)
         if self.popen.stdout is not None:
             self.popen.stdout.close()
 
