@@ -92,8 +92,13 @@ def first_read(request):
     note(request.token, "first", bytes=len(first))
     waited = wait_for(request.token, "go")
     rest = 0
-    while block := request.environ["wsgi.input"].read(65536):
-        rest += len(block)
+    try:
+        while block := request.environ["wsgi.input"].read(65536):
+            rest += len(block)
+    except ConnectionError as error:
+        note(request.token, "aborted", error=type(error).__name__)
+        raise
+    note(request.token, "whole")
     return request.json({"waited": waited, "bytes": len(first) + rest})
 
 

@@ -123,6 +123,31 @@ def test_body_is_read_while_it_is_still_sent(site: Site, request: pytest.Fixture
         assert client.reply().json() == {"waited": True, "bytes": 2 * len(BLOCK)}
 
 
+def test_upload_that_the_http_client_breaks_off_is_no_whole_body(
+    site: Site, request: pytest.FixtureRequest
+) -> None:
+    token = site.token()
+    with site.client() as client:
+        connection = client.connection
+        connection.putrequest("POST", f"{site.mount}/first_read?token={token}")
+        connection.putheader("Content-Length", str(2 * len(BLOCK)))
+        connection.endheaders(BLOCK)
+        if site.column.streams_request:
+            pid = site.wait_note(token, "first")["pid"]
+    if not site.column.streams_request:
+        differs(request, "the Web server never asks the application")
+        assert site.get("/hello").status == 200
+        assert not site.notes(token)
+        return
+    site.say(token, "go")
+    wait_until(
+        lambda: site.notes(token, "aborted") or not command_line(pid),
+        "the application to learn that the body is cut",
+    )
+    assert not site.notes(token, "whole")
+    assert site.get("/hello").status == 200
+
+
 def test_application_is_closed_when_the_http_client_leaves(
     site: Site, request: pytest.FixtureRequest
 ) -> None:
