@@ -50,6 +50,7 @@ from gfcgi.protocol.records import (
     BEGIN_REQUEST_BODY,
     END_REQUEST_BODY,
     HEADER,
+    HEADER_BYTES,
     KEEP_CONN,
     MAX_CONTENT_BYTES,
     NULL_REQUEST_ID,
@@ -79,6 +80,9 @@ _GET_VALUES: Final = int(RecordType.GET_VALUES)
 _UNKNOWN_TYPE: Final = int(RecordType.UNKNOWN_TYPE)
 _END_REQUEST: Final = int(RecordType.END_REQUEST)
 _DEAD: Final = State.DEAD
+
+_LAST_RECORDS: Final = struct.Struct(">BBHHBx BBHHBx IB3x")
+"""An empty STDOUT record and END_REQUEST."""
 
 
 class _Request:
@@ -215,8 +219,7 @@ class ApplicationConnection(Connection):
 
     def _record(self, record_type: int, request_id: int, content: bytes) -> Event | None:
         if record_type == _BEGIN_REQUEST and request_id:
-            self._begin_request(request_id, content)
-            return None
+            return self._begin_request(request_id, content)
         request = self._active.get(request_id)
         if request is None:
             if request_id == NULL_REQUEST_ID:
@@ -237,6 +240,36 @@ class ApplicationConnection(Connection):
             return Data(request_id, b"")
         block = b"".join(request.block)
         request.block = []
+        return self._params_complete(request_id, request, block)
+
+    def _params_at_once(self, request_id: int, request: _Request) -> Event | None:
+        """Take PARAMS that are in the buffer whole, one record and its empty one.
+
+        So nearly every Web server sends them. Whatever is there in another form is left alone.
+        """
+        buffer = self._buffer
+        start = self._offset + HEADER_BYTES
+        if self._skip or len(buffer) < start:
+            return None
+        version, record_type, of_request, length, padding = HEADER.unpack_from(buffer, self._offset)
+        end = start + length + padding
+        if (
+            record_type != _PARAMS
+            or of_request != request_id
+            or version != VERSION_1
+            or not 0 < length <= self._max_params_bytes
+            or len(buffer) < end + HEADER_BYTES
+        ):
+            return None
+        version, record_type, of_request, more, padding = HEADER.unpack_from(buffer, end)
+        if record_type != _PARAMS or of_request != request_id or version != VERSION_1 or more:
+            return None
+        self._offset = end + HEADER_BYTES
+        self._skip = padding
+        request.state = STREAM_TRANSITIONS[request.role][State.PARAMS][_PARAMS]
+        return self._params_complete(request_id, request, buffer[start : start + length])
+
+    def _params_complete(self, request_id: int, request: _Request, block: bytes) -> BeginRequest:
         try:
             params, repeated = decode_params(block, max_pairs=self._max_params_pairs)
         except RemoteProtocolError as error:
@@ -246,14 +279,14 @@ class ApplicationConnection(Connection):
             raise
         return BeginRequest(request_id, request.role, request.keep_conn, params, repeated)
 
-    def _begin_request(self, request_id: int, content: bytes) -> None:
+    def _begin_request(self, request_id: int, content: bytes) -> Event | None:
         request = self._active.get(request_id)
         if request is not None:
             if request.state is not _DEAD:
                 self._refuse(
                     request_id, request, "BEGIN_REQUEST for an active request id", section="3.3"
                 )
-            return
+            return None
         if len(content) != BEGIN_REQUEST_BODY.size:
             request = self._active[request_id] = _Request(0, keep_conn=False)
             self._refuse(
@@ -290,6 +323,7 @@ class ApplicationConnection(Connection):
                 ),
                 http_status="503 Service Unavailable",
             )
+        return self._params_at_once(request_id, request)
 
     def _management_record(self, record_type: int, content: bytes) -> Event | None:
         if record_type == _GET_VALUES:
@@ -427,24 +461,29 @@ class ApplicationConnection(Connection):
         answer. The request is not active any more.
         """
         request = self._sendable(request_id)
-        buffers: list[Bytes] = []
-        if len(data):
-            if request.stdout_ended:
-                raise self._has_ended("STDOUT", request_id)
-            buffers = encode_stream(RecordType.STDOUT, request_id, data)
-        if request.stderr_begun and not request.stderr_ended:
-            buffers.append(encode_record(_STDERR, request_id, b""))
-        if not request.stdout_ended:
-            buffers.append(encode_record(_STDOUT, request_id, b""))
+        if len(data) and request.stdout_ended:
+            raise self._has_ended("STDOUT", request_id)
         try:
-            body = END_REQUEST_BODY.pack(app_status, protocol_status)
+            last = _LAST_RECORDS.pack(
+                *(VERSION_1, _STDOUT, request_id, 0, 0),
+                *(VERSION_1, _END_REQUEST, request_id, END_REQUEST_BODY.size, 0),
+                *(app_status, protocol_status),
+            )
         except struct.error:
             raise LocalProtocolError(
                 f"app status {app_status} or protocol status {protocol_status} is out of range",
                 section="5.5",
                 request_id=request_id,
             ) from None
-        buffers.append(encode_record(_END_REQUEST, request_id, body))
+        if request.stdout_ended:
+            last = last[HEADER_BYTES:]
+        if request.stderr_begun and not request.stderr_ended:
+            last = encode_record(_STDERR, request_id, b"") + last
+        buffers = encode_stream(RecordType.STDOUT, request_id, data) if len(data) else []
+        if len(buffers) == 1:
+            buffers[0] += last  # type: ignore[operator]
+        else:
+            buffers.append(last)
         del self._active[request_id]
         if not request.keep_conn:
             self._close_wanted = True

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ServerRequest"]
 
+_AUTHORIZER, _FILTER = int(Role.AUTHORIZER), int(Role.FILTER)
+
 _PIECE_BYTES = 8 * PADDED_CONTENT_BYTES
 """Written without letting go of the transport connection, where other requests may wait for it."""
 
@@ -47,8 +49,8 @@ class ServerRequest:
         self.params = begin.params
         self.repeated = begin.repeated
         self.stdin = InputStream(connection)
-        self.data = InputStream(connection) if begin.role == Role.FILTER else None
-        if begin.role == Role.AUTHORIZER:
+        self.data = InputStream(connection) if begin.role == _FILTER else None
+        if begin.role == _AUTHORIZER:
             self.stdin.ended = True
         self.aborted = Event()
         self.timed_out = False

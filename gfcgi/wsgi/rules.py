@@ -64,6 +64,12 @@ class Rules:
     def __init__(self, mount: str | None = None, trusted_proxies: Sequence[str] = ()) -> None:
         self.mount = mount
         self._trusted = [ipaddress.ip_network(network) for network in trusted_proxies]
+        self._rules = [
+            rule
+            for rule in RULES
+            if not (rule.correct is _mount and mount is None)
+            and not (rule.correct is _forwarded and not trusted_proxies)
+        ]
         self._by_shape: dict[frozenset[str], tuple[Rule, ...]] = {}
         self._logged: set[str] = set()
 
@@ -91,7 +97,9 @@ class Rules:
         if len(self._by_shape) >= _SHAPES_KEPT:
             self._by_shape.clear()
         rules = tuple(
-            rule for rule in RULES if shape.issuperset(rule.needs) and shape.isdisjoint(rule.lacks)
+            rule
+            for rule in self._rules
+            if shape.issuperset(rule.needs) and shape.isdisjoint(rule.lacks)
         )
         self._by_shape[shape] = rules
         return rules
@@ -121,10 +129,6 @@ class Rules:
         except ValueError:
             return False
         return any(found in network for network in self._trusted)
-
-    @property
-    def trusts_any(self) -> bool:
-        return bool(self._trusted)
 
 
 def is_secure(params: Params) -> bool:
@@ -182,7 +186,7 @@ def _host_with_port(params: Params, rules: Rules) -> Changes | None:
 
 
 def _forwarded(params: Params, rules: Rules) -> Changes | None:
-    if not rules.trusts_any or not rules.trusts(params["REMOTE_ADDR"]):
+    if not rules.trusts(params["REMOTE_ADDR"]):
         return None
     changes: Changes = {}
     hops = [hop.strip() for hop in params.get("HTTP_X_FORWARDED_FOR", "").split(",") if hop.strip()]
@@ -225,8 +229,7 @@ _PROXY_FILENAME: Final = re.compile(r"proxy:(?:fcgi|balancer)://[^/]*(/.*)", re.
 
 def _mount(params: Params, rules: Rules) -> Changes | None:
     mount = rules.mount
-    if mount is None:
-        return None
+    assert mount is not None
     script_name, path_info = params.get("SCRIPT_NAME"), params.get("PATH_INFO")
     full = (script_name or "") + (path_info or "")
     if full != mount and not full.startswith(mount + "/"):
