@@ -279,7 +279,8 @@ ACTIONS = {
 
 def act(environ, start_response):
     request = Request(environ, start_response)
-    action = ACTIONS.get(environ["PATH_INFO"].split("/")[1])
+    name = environ["PATH_INFO"].strip("/").partition("/")[0]
+    action = ACTIONS.get(name or "environ")
     if action is None:
         return request.text("no such action", status="404 Not Found")
     return action(request)

@@ -51,6 +51,8 @@ class Column:
     notices_leaving: bool = True
     #: New requests are served while one that began before a graceful reload still runs.
     accepts_while_reloading: bool = True
+    #: The bare mount point looks like the mount point with a slash.
+    bare_mount_has_slash: bool = False
     #: FCGI_STDERR can be read in the Web server's error log.
     logs_stderr: bool = True
     #: Cases that cannot be run here: name of the test function -> reason.
@@ -64,8 +66,19 @@ COLUMNS = [
     Column("nginx", Nginx(), holds_back=False),
     Column("nginx-keepalive", Nginx(keep_conn=True), Bound(tcp=True), holds_back=False),
     Column("nginx-streaming", Nginx(keep_conn=True, streaming=True), streams_request=True),
-    Column("apache-proxy-unix", ApacheProxy(reuse=True), streams_request=True),
-    Column("apache-proxy-tcp", ApacheProxy(), Bound(tcp=True), streams_request=True),
+    Column(
+        "apache-proxy-unix",
+        ApacheProxy(reuse=True),
+        streams_request=True,
+        bare_mount_has_slash=True,
+    ),
+    Column(
+        "apache-proxy-tcp",
+        ApacheProxy(),
+        Bound(tcp=True),
+        streams_request=True,
+        bare_mount_has_slash=True,
+    ),
     Column("apache-sethandler", ApacheSetHandler(), streams_request=True),
     Column(
         "apache-fcgid",

@@ -58,12 +58,14 @@ def pytest_runtest_makereport(
     report = yield
     callspec = getattr(item, "callspec", None)
     if callspec is not None and "running" in callspec.params:
-        case = getattr(item, "originalname", item.name)
-        item.config.stash[MATRIX].add(callspec.params["running"], case, report)
+        column: Column = callspec.params["running"]
+        variant = callspec.id.removeprefix(column.name)
+        case = getattr(item, "originalname", item.name) + variant.replace("-", "_")
+        item.config.stash[MATRIX].add(column, case, report)
     arguments = getattr(item, "funcargs", {})
     if report.failed and call.when == "call" and "site" in arguments:
         site: Site = arguments["site"]
-        report.sections.append(("logs of " + site.column.name, site.root.read_logs()[-20000:]))
+        report.sections.append(("logs of " + site.column.name, site.root.read_logs()))
     return report
 
 

@@ -26,6 +26,9 @@ REPOSITORY = HERE.parent.parent
 #: Seconds within which a healthy program starts, reloads or stops, however busy the machine.
 DEADLINE_SECONDS = 40.0
 
+#: How much of each log a failure shows.
+LOG_CHARACTERS = 6000
+
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -112,12 +115,18 @@ def free_port() -> int:
         return port
 
 
-def wait_until(condition: Callable[[], object], what: str, seconds: float | None = None) -> None:
+def wait_until(
+    condition: Callable[[], object],
+    what: str,
+    seconds: float = DEADLINE_SECONDS,
+    *,
+    pause: float = 0.01,
+) -> None:
     """Poll ``condition`` until it is true. Raises AssertionError at the deadline."""
-    until = time.monotonic() + (DEADLINE_SECONDS if seconds is None else seconds)
+    until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until, f"waited in vain for {what}"
-        time.sleep(0.01)
+        time.sleep(pause)
 
 
 class PrivateRoot:
@@ -162,9 +171,9 @@ class PrivateRoot:
         return self.write(f"www/{name or source.name}", "\n".join(lines), 0o755)
 
     def read_logs(self) -> str:
-        """Everything in logs/, each file under its name."""
+        """The end of every file in logs/, each under its name."""
         texts = [
-            f"--- {path.name}\n{path.read_text(errors='replace')}"
+            f"--- {path.name}\n{path.read_text(errors='replace')[-LOG_CHARACTERS:]}"
             for path in sorted((self.path / "logs").iterdir())
         ]
         return "\n".join(texts)

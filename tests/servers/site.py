@@ -62,7 +62,7 @@ class Site:
                 self.column.server.environment(),
             )
             self.programs.insert(0, self.server)
-            wait_until(self._ready_or_dead, f"{self.column} to answer")
+            wait_until(self._ready_or_dead, f"{self.column} to answer", pause=0.05)
             dead = [program.name for program in self.programs if program.exited()]
             if dead:
                 raise StartError(f"{self.column}: {dead} ended at once\n{self.root.read_logs()}")

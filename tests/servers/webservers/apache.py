@@ -92,6 +92,7 @@ FcgidMaxProcessesPerClass {self.processes}
 FcgidMaxRequestLen 1073741824
 FcgidOutputBufferSize 0
 {environment}
+FcgidPassHeader Authorization
 Alias {place.mount} {place.script}
 <Directory {place.script.parent}>
   Options +ExecCGI
@@ -114,7 +115,10 @@ class ApacheProxy(Apache):
         return f"""\
 # SetEnvIf and not SetEnv, which comes too late for mod_proxy_fcgi.
 SetEnvIf Request_URI . proxy-fcgi-pathinfo=unescape
-ProxyPass {place.mount} "{where}" enablereuse={reuse} flushpackets=on"""
+ProxyPass {place.mount} "{where}" enablereuse={reuse} flushpackets=on
+<Location {place.mount}>
+  CGIPassAuth On
+</Location>"""
 
 
 @dataclass(frozen=True)
@@ -132,6 +136,7 @@ class ApacheSetHandler(Apache):
 </Proxy>
 <Location {place.mount}>
   SetHandler "proxy:{where}"
+  CGIPassAuth On
 </Location>"""
 
 
@@ -157,4 +162,5 @@ Alias {place.mount} {script}
 <Directory {script.parent}>
   Options +ExecCGI
   SetHandler cgi-script
+  CGIPassAuth On
 </Directory>"""
