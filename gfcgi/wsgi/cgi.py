@@ -34,6 +34,8 @@ def serve_cgi(application: Application, options: Options | None = None) -> None:
     )
     # What the application prints must not get into the response.
     sys.stdout = sys.stderr
+    # A request header named Proxy, where HTTP libraries look for their proxy ("httpoxy").
+    os.environ.pop("HTTP_PROXY", None)
     request = CgiRequest()
     gateway(request)
     request.stdin.drain(limits.MAX_DRAIN_BYTES if options is None else options.max_drain_bytes)

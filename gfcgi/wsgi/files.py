@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 from collections.abc import Iterator
@@ -27,15 +28,21 @@ class FileWrapper:
             yield block
 
     def region(self) -> tuple[int, int, int] | None:
-        """Return (descriptor, offset, bytes left) of a regular file, or None for anything else."""
+        """Return (descriptor, offset, bytes left) of a regular file, or None for anything else.
+
+        A descriptor says little of what read() gives: that of ``gzip.open`` is the compressed
+        file's. So it is the file whose own read() would be called, and that file unbuffered or
+        with a plain buffer, which is what ``open`` gives, what ``tempfile`` wraps, and Django.
+        """
+        read = getattr(self.filelike, "read", None)
+        file: Any = getattr(getattr(read, "__wrapped__", read), "__self__", None)
+        if type(getattr(file, "raw", file)) is not io.FileIO:
+            return None
         try:
-            descriptor = self.filelike.fileno()
-            status = os.fstat(descriptor)
+            status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 return None
-            offset = self.filelike.tell()
-        except (AttributeError, OSError, ValueError):
+            offset = file.tell()
+        except (OSError, ValueError):
             return None
-        if not (isinstance(descriptor, int) and isinstance(offset, int)):
-            return None
-        return descriptor, offset, max(0, status.st_size - offset)
+        return file.fileno(), offset, max(0, status.st_size - offset)

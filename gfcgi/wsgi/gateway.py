@@ -55,7 +55,7 @@ class Gateway:
             # As mod_wsgi has it: the end of the input is certain without a CONTENT_LENGTH.
             "wsgi.input_terminated": True,
         }
-        self._warned_of_str = False
+        self._warned_of_body = False
 
     def __call__(self, request: Request) -> None:
         """Answer one request, to its end."""
@@ -111,18 +111,24 @@ class Gateway:
         value = environ.get("FCGI_DATA_LENGTH", "")
         return int(value) if value.isascii() and value.isdigit() else None
 
-    def warn_of_str(self) -> None:
-        """Say, once for the application, that its body should be bytes."""
-        if self._warned_of_str:
+    def warn_of_body(self, body: str | bytes) -> None:
+        """Say, once for the application, what should be a list of bytes."""
+        if self._warned_of_body:
             return
-        self._warned_of_str = True
-        code = getattr(self.application, "__code__", None)
-        where = f" ({code.co_filename}, line {code.co_firstlineno})" if code is not None else ""
+        self._warned_of_body = True
+        application: Any = self.application
+        while hasattr(application, "__wrapped__"):
+            application = application.__wrapped__
+        code = getattr(application, "__code__", None)
+        if code is None:
+            code = getattr(type(application).__call__, "__code__", None)
         log.warning(
-            "the application %s%s returns str where WSGI wants a list of bytes; it is sent encoded "
-            "as its Content-Type says. Change its line to: return [body.encode('utf-8')]",
-            getattr(self.application, "__name__", repr(self.application)),
-            where,
+            "the application %s%s returns %s where WSGI wants a list of bytes; it is sent as one "
+            "piece, encoded as its Content-Type says. Change its line to: return %s",
+            getattr(application, "__name__", None) or repr(application),
+            f" ({code.co_filename}, line {code.co_firstlineno})" if code is not None else "",
+            type(body).__name__,
+            "[body]" if isinstance(body, bytes) else "[body.encode('utf-8')]",
         )
 
     def _aborted(self, request: Request, response: Response, error: RequestAborted) -> None:

@@ -24,6 +24,7 @@ log = logging.getLogger("gfcgi.wsgi")
 
 _STATUS: Final = re.compile(r"[2-9][0-9]{2}(?: [^\x00-\x1f\x7f]*)?")
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_LENGTH: Final = re.compile(r"[0-9]{1,18}")
 _NAMES_KEPT: Final = 1024
 
 HOP_BY_HOP: Final = frozenset(
@@ -72,6 +73,7 @@ def check_headers(headers: object) -> list[tuple[str, str]]:
     """
     if not isinstance(headers, list):
         raise HeaderError(f"the headers must be a list, not {type(headers).__name__}")
+    headers = list(headers)  # what is added to it later would go unchecked
     unwanted = False
     for header in headers:
         try:
@@ -119,13 +121,21 @@ def find_header(headers: list[tuple[str, str]], wanted: str) -> str | None:
 
 
 def find_content_length(headers: list[tuple[str, str]]) -> int | None:
-    """Return Content-Length in bytes, or None. Raises: HeaderError for anything but digits."""
-    value = find_header(headers, "content-length")
-    if value is None:
+    """Return Content-Length in bytes, or None.
+
+    Raises: HeaderError for anything but digits, and for more than one.
+    """
+    found = None
+    for name, value in headers:
+        if (_known_names.get(name) or name.lower()) == "content-length":
+            if found is not None:
+                raise HeaderError(f"Content-Length is there twice: {found!r} and {value!r}")
+            found = value
+    if found is None:
         return None
-    if not (value.isascii() and value.isdigit()):
-        raise HeaderError(f"Content-Length is {value!r}")
-    return int(value)
+    if _LENGTH.fullmatch(found) is None:
+        raise HeaderError(f"Content-Length is {found!r}")
+    return int(found)
 
 
 def encode_head(status: str, headers: list[tuple[str, str]], length: int | None) -> bytes:

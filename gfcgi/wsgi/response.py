@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import codecs
 import logging
+import os
 import re
 from collections.abc import Callable, Iterable
 from types import TracebackType
@@ -86,11 +87,14 @@ class Response:
                     raise exc_info[1].with_traceback(exc_info[2])
             finally:
                 exc_info = None  # breaks the cycle through the traceback
+            self._encoding = None
         elif self._status is not None:
             raise AssertionError("start_response was called before; only exc_info allows it again")
+        # All of it or nothing: an application may go on after a HeaderError.
         check_status(status)
-        self._headers = check_headers(headers)
-        self._left = find_content_length(self._headers)
+        checked = check_headers(headers)
+        self._left = find_content_length(checked)
+        self._headers = checked
         self._status = status
         return self.write
 
@@ -109,7 +113,7 @@ class Response:
         """
         if isinstance(result, str | bytes):
             # flup let a bare body through; iterating it would send it octet by octet.
-            self._gateway.warn_of_str()
+            self._gateway.warn_of_body(result)
             result = [result]
         if type(result) is list or type(result) is tuple:
             chunks = [self._to_bytes(chunk) for chunk in result]
@@ -155,8 +159,8 @@ class Response:
             raise AssertionError("the application did not call start_response")
         headers = self._headers
         code = status[:3]
-        if code in ("204", "304"):
-            self.no_body = True
+        no_body = code in ("204", "304")
+        if no_body:
             length = None
             if code == "204" and self._left is not None:
                 headers = [header for header in headers if header[0].lower() != "content-length"]
@@ -171,6 +175,7 @@ class Response:
                 _HEAD_WARNING_BYTES,
             )
         self.headers_sent = True
+        self.no_body = self.no_body or no_body
         if length is not None:
             self._left = length
         return head
@@ -199,23 +204,29 @@ class Response:
         return None if self.no_body and not body else len(body)
 
     def _send_file(self, wrapper: FileWrapper) -> bool:
+        """Send what is left of a regular file, or return False if it is none."""
         region = wrapper.region()
         if region is None:
             return False
         descriptor, offset, count = region
         if count <= _ONE_RECORD_BYTES:
-            return False
-        head = b"" if self.headers_sent else self._head(count)
-        if head:
-            self._request.write(head)
-        if self.no_body:
+            self._send_only(wrapper.filelike.read(count))
             return True
-        if self._left is not None:
+        head = b"" if self.headers_sent else self._head(count)
+        if not self.no_body and self._left is not None:
             if count > self._left:
                 self._too_long()
                 count = self._left
             self._left -= count
-        self._request.send_file(descriptor, offset, count)
+        if head:
+            # One record with the first of the body, as everywhere.
+            most = 0 if self.no_body else min(count, _ONE_RECORD_BYTES)
+            first = os.pread(descriptor, most, offset)
+            self._request.write(head + first)
+            offset += len(first)
+            count -= len(first)
+        if not self.no_body:
+            self._request.send_file(descriptor, offset, count)
         return True
 
     def _within_length(self, chunk: bytes) -> bytes:
@@ -244,7 +255,7 @@ class Response:
         if type(chunk) is bytes:
             return chunk
         if isinstance(chunk, str):
-            self._gateway.warn_of_str()
+            self._gateway.warn_of_body(chunk)
             return chunk.encode(self._charset())
         if isinstance(chunk, bytes | bytearray | memoryview):
             return bytes(chunk)
