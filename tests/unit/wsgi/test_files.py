@@ -1,0 +1,139 @@
+"""gfcgi.wsgi.files: which files the kernel may send, and what the others give."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import os
+import tempfile
+
+import pytest
+
+from gfcgi.wsgi.files import FileWrapper
+
+CONTENT = bytes(range(256)) * 10
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(CONTENT)
+    return path
+
+
+class OnlyRead:
+    """The least that PEP 3333 asks of a file."""
+
+    def __init__(self, content):
+        self._file = io.BytesIO(content)
+
+    def read(self, size):
+        return self._file.read(size)
+
+
+# -- an iterable
+
+
+def test_it_gives_blocks_of_its_size():
+    assert list(FileWrapper(io.BytesIO(b"abcdefgh"), 3)) == [b"abc", b"def", b"gh"]
+    assert list(FileWrapper(io.BytesIO(b""))) == []
+    assert b"".join(FileWrapper(OnlyRead(CONTENT), 100)) == CONTENT
+
+
+def test_close_closes_the_file_where_it_can_be_closed():
+    file = io.BytesIO(b"")
+    FileWrapper(file).close()
+    assert file.closed
+    assert not hasattr(FileWrapper(OnlyRead(b"")), "close")
+
+
+# -- a region for the kernel
+
+
+@pytest.mark.parametrize("buffering", [-1, 0, 100], ids=["buffered", "unbuffered", "small buffer"])
+@pytest.mark.parametrize("mode", ["rb", "r+b"])
+def test_a_regular_file_is_a_region(path, mode, buffering):
+    with path.open(mode, buffering) as file:
+        assert FileWrapper(file).region() == (file.fileno(), 0, len(CONTENT))
+
+
+def test_a_region_begins_where_the_file_was_read_to_and_not_where_the_buffer_is(path):
+    with path.open("rb") as file:
+        file.read(5)
+        assert os.lseek(file.fileno(), 0, os.SEEK_CUR) > 5
+        assert FileWrapper(file).region() == (file.fileno(), 5, len(CONTENT) - 5)
+        file.seek(10_000_000)
+        assert FileWrapper(file).region() == (file.fileno(), 10_000_000, 0)
+
+
+def test_temporary_files_are_regions():
+    for open_ in (tempfile.TemporaryFile, tempfile.NamedTemporaryFile):
+        with open_() as file:
+            file.write(CONTENT)
+            file.seek(7)
+            assert FileWrapper(file).region() == (file.fileno(), 7, len(CONTENT) - 7)
+
+
+def test_an_object_that_hands_its_read_on_to_a_file_is_a_region(path):
+    class Field:
+        """As Django's File does."""
+
+        def __init__(self, file):
+            self.file = file
+
+        read = property(lambda self: self.file.read)
+
+    with path.open("rb") as file:
+        assert FileWrapper(Field(file)).region() == (file.fileno(), 0, len(CONTENT))
+
+
+@pytest.mark.parametrize("open_", [gzip.open, bz2.open, lzma.open])
+def test_a_file_that_unpacks_what_it_reads_is_none(tmp_path, open_):
+    with open_(tmp_path / "packed", "wb") as file:
+        file.write(CONTENT)
+    with open_(tmp_path / "packed") as file:
+        file.fileno()
+        assert FileWrapper(file).region() is None
+        buffered = io.BufferedReader(file)
+        assert FileWrapper(buffered).region() is None
+        buffered.detach()
+        assert b"".join(FileWrapper(file)) == CONTENT
+
+
+def test_a_text_file_is_none(path):
+    with path.open("r", encoding="latin-1") as file:
+        assert FileWrapper(file).region() is None
+
+
+def test_an_object_that_changes_what_it_reads_is_none(path):
+    class Upper:
+        def __init__(self, file):
+            self._file = file
+            self.fileno = file.fileno
+            self.tell = file.tell
+
+        def read(self, size):
+            return self._file.read(size).upper()
+
+    with path.open("rb") as file:
+        assert FileWrapper(Upper(file)).region() is None
+
+
+@pytest.mark.parametrize("filelike", [io.BytesIO(b"x"), OnlyRead(b"x"), object()])
+def test_what_has_no_descriptor_is_none(filelike):
+    assert FileWrapper(filelike).region() is None
+
+
+def test_a_pipe_is_none():
+    reading, writing = os.pipe()
+    os.close(writing)
+    with os.fdopen(reading, "rb") as file:
+        assert FileWrapper(file).region() is None
+
+
+def test_a_closed_file_is_none(path):
+    with path.open("rb") as file:
+        pass
+    assert FileWrapper(file).region() is None

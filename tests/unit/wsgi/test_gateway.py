@@ -1,0 +1,342 @@
+"""gfcgi.wsgi.gateway: one request in, the application called, its end always there."""
+
+from __future__ import annotations
+
+import functools
+import gc
+import io
+import sys
+import weakref
+
+import gevent
+import pytest
+from wsgi_side import Request, hello
+
+from gfcgi.errors import RequestAborted
+from gfcgi.wsgi.gateway import Gateway
+
+
+def answering(result):
+    def application(environ, start_response):
+        start_response("200 OK", [])
+        return result
+
+    return application
+
+
+# -- what goes wrong
+
+
+@pytest.mark.parametrize("where", ["call", "iteration", "close"])
+def test_an_exception_is_a_500_without_a_traceback_and_logged_with_one(ask, body, where, caplog):
+    def application(environ, start_response):
+        if where == "call":
+            raise LookupError("secret detail")
+        start_response("200 OK", [])
+        if where == "iteration":
+            return body(error=LookupError("secret detail"))
+        broken = body()
+        broken.close = raising
+        return broken
+
+    def raising():
+        raise LookupError("secret detail")
+
+    request = ask(application, path="/some/where")
+    assert (request.response.status, request.app_status) == (500, 1)
+    assert b"secret" not in request.stdout.replace(request.stderr.encode(), b"")
+    assert "LookupError: secret detail" in request.stderr
+    (record,) = caplog.records
+    assert record.levelname == "ERROR"
+    assert record.getMessage().startswith("GET /some/where: the application failed\nTraceback")
+
+
+def test_debug_shows_the_traceback_in_the_page(ask):
+    def application(environ, start_response):
+        raise LookupError("detail")
+
+    request = ask(application, gateway={"debug": True})
+    assert b"LookupError: detail" in request.response.body
+    assert request.response.header("Content-Type").startswith("text/plain")
+
+
+def test_after_the_first_bytes_an_exception_ends_the_response_and_adds_nothing(ask, body):
+    result = body(b"begun", error=LookupError("detail"))
+    request = ask(answering(result), gateway={"debug": True})
+    assert (request.response.status, request.response.body) == (200, b"begun")
+    assert request.app_status == 1
+    assert result.closed == 1
+
+
+def test_a_failing_head_has_a_page_without_a_body(ask):
+    def application(environ, start_response):
+        raise LookupError
+
+    request = ask(application, "HEAD")
+    assert (request.response.status, request.response.body) == (500, b"")
+
+
+@pytest.mark.parametrize(
+    "error", [SystemExit(1), KeyboardInterrupt(), GeneratorExit(), gevent.Timeout(5)]
+)
+def test_what_is_no_exception_is_a_500_too(ask, error, caplog):
+    def application(environ, start_response):
+        raise error
+
+    assert ask(application).response.status == 500
+    assert type(error).__name__ in caplog.text
+
+
+@pytest.mark.parametrize("result", [None, 5, object()])
+def test_a_result_that_is_no_iterable_is_a_500(ask, result, caplog):
+    assert ask(answering(result)).response.status == 500
+    assert "TypeError" in caplog.text
+
+
+def test_an_application_that_cannot_be_called_is_a_500(ask):
+    assert ask(None).response.status == 500
+    assert ask(lambda environ: []).response.status == 500
+
+
+# -- the Web server leaves
+
+
+def test_an_abort_is_quiet_and_sends_nothing(ask, caplog):
+    def application(environ, start_response):
+        environ["wsgi.errors"]._request.abort()
+        start_response("200 OK", [])
+        return [b"for nobody"]
+
+    request = ask(application)
+    assert request.calls == []
+    assert caplog.records == []
+
+
+def test_an_exception_after_an_abort_is_logged_and_sends_nothing(ask, caplog):
+    def application(environ, start_response):
+        environ["wsgi.errors"]._request.abort()
+        raise LookupError("detail")
+
+    request = ask(application)
+    assert request.calls == []
+    assert "LookupError: detail" in caplog.text
+
+
+def test_a_kill_after_an_abort_is_the_servers_and_no_failure(ask, caplog):
+    def application(environ, start_response):
+        environ["wsgi.errors"]._request.abort()
+        raise gevent.GreenletExit
+
+    assert ask(application).calls == []
+    assert caplog.records == []
+
+
+def test_a_request_aborted_by_the_application_itself_is_answered(ask):
+    def application(environ, start_response):
+        raise RequestAborted("on a connection of the application's own")
+
+    assert ask(application).response.status == 400
+
+
+def test_a_body_that_timed_out_is_answered_so():
+    def application(environ, start_response):
+        environ["wsgi.input"].read()
+
+    request = Request(body=b"part", broken=True)
+    request.timed_out = True
+    Gateway(application)(request)
+    assert request.response.status == 408
+
+
+# -- close()
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("chunks", [(), (b"a",), (b"a", b"b")])
+def test_close_is_called_once_at_the_end(ask, body, method, chunks):
+    result = body(*chunks)
+    ask(answering(result), method)
+    assert result.closed == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ValueError(), RequestAborted(), SystemExit(), gevent.GreenletExit(), gevent.Timeout(1)],
+    ids=lambda error: type(error).__name__,
+)
+def test_close_is_called_when_iteration_breaks(ask, body, error):
+    for chunks in ((), (b"a",)):
+        result = body(*chunks, error=error)
+        assert ask(answering(result)).app_status == 1
+        assert result.closed == 1
+
+
+def test_close_is_called_when_the_web_server_leaves(ask, body):
+    request = None
+
+    class Leaving(body):
+        def __iter__(self):
+            yield b"first"
+            request_of[0].abort()
+            yield b"second"
+
+    request_of = []
+    result = Leaving()
+
+    def application(environ, start_response):
+        request_of.append(environ["wsgi.errors"]._request)
+        start_response("200 OK", [])
+        return result
+
+    request = ask(application)
+    assert result.closed == 1
+    assert [kind for kind, _ in request.calls] == ["stdout"]
+
+
+@pytest.mark.parametrize("chunk", [5, None])
+def test_close_is_called_when_a_chunk_is_wrong(ask, body, chunk):
+    result = body(chunk)
+    ask(answering(result))
+    assert result.closed == 1
+
+
+def test_close_is_called_where_start_response_was_not(ask, body):
+    result = body(b"x")
+    assert ask(lambda environ, start_response: result).response.status == 500
+    assert result.closed == 1
+
+
+def test_what_close_writes_to_the_error_log_arrives(ask, body):
+    def application(environ, start_response):
+        start_response("200 OK", [])
+        result = body(b"x")
+        result.close = lambda: environ["wsgi.errors"].write("closed")
+        return result
+
+    assert ask(application).stderr == "closed"
+
+
+# -- wsgi.errors
+
+
+def test_an_unfinished_line_is_sent_before_the_response_and_at_the_end(ask):
+    def application(environ, start_response):
+        environ["wsgi.errors"].write("before")
+        start_response("200 OK", [])
+
+        def generate():
+            yield b"body"
+            environ["wsgi.errors"].write("after")
+
+        return generate()
+
+    calls = ask(application).calls
+    assert [kind for kind, _ in calls] == ["stderr", "stdout", "stderr", "end"]
+
+
+# -- a str or bytes instead of a list
+
+
+def test_a_bare_str_or_bytes_is_one_piece_and_said_once_with_file_and_line(ask, caplog):
+    for bare, word in (("text", "[body.encode('utf-8')]"), (b"octets", "[body]")):
+        caplog.clear()
+        application = answering(bare)
+        gateway = Gateway(application)
+        for _ in range(3):
+            request = Request()
+            gateway(request)
+            assert request.response.body == (bare if isinstance(bare, bytes) else bare.encode())
+            assert [kind for kind, _ in request.calls] == ["end"]
+        (record,) = caplog.records
+        line = application.__code__.co_firstlineno
+        assert f"({__file__}, line {line})" in record.getMessage()
+        assert record.getMessage().endswith(f"return {word}")
+        assert type(bare).__name__ in record.getMessage()
+
+
+@pytest.mark.parametrize("chunks", [["text"], ("text",), iter(["te", "xt"])])
+def test_chunks_of_str_are_said_once_too(ask, chunks, caplog):
+    assert ask(answering(chunks)).response.body == b"text"
+    assert len(caplog.records) == 1
+
+
+def test_writing_str_is_said_too(ask, caplog):
+    def application(environ, start_response):
+        start_response("200 OK", [])("text")
+        return []
+
+    assert ask(application).response.body == b"text"
+    assert len(caplog.records) == 1
+
+
+def test_the_warning_finds_the_code_of_every_kind_of_application(ask, caplog):
+    class Instance:
+        def __call__(self, environ, start_response):
+            start_response("200 OK", [])
+            return "text"
+
+        def method(self, environ, start_response):
+            return self(environ, start_response)
+
+    @functools.wraps(hello)
+    def wrapped(environ, start_response):
+        return Instance()(environ, start_response)
+
+    for application, code in (
+        (Instance(), Instance.__call__.__code__),
+        (Instance().method, Instance.method.__code__),
+        (wrapped, hello.__code__),
+    ):
+        caplog.clear()
+        ask(application)
+        where = f"({code.co_filename}, line {code.co_firstlineno})"
+        assert where in caplog.text
+
+
+def test_the_warning_of_an_application_without_code_names_it(ask, caplog):
+    application = functools.partial(lambda unused, *wsgi: answering("text")(*wsgi), None)
+    assert ask(application).response.body == b"text"
+    assert "functools.partial" in caplog.text
+
+
+def test_a_failure_names_what_can_be_named_of_a_request_without_params(caplog):
+    request = Request({})
+    Gateway(None)(request)
+    assert request.response.status == 500
+    assert "GET : the application failed" in caplog.text
+
+
+def test_exc_info_keeps_nothing_of_the_application_alive(ask):
+    """It would hold every local of the application in a cycle."""
+
+    class Large:
+        pass
+
+    alive = []
+
+    def application(environ, start_response):
+        large = Large()
+        alive.append(weakref.ref(large))
+        try:
+            raise ValueError
+        except ValueError:
+            start_response("200 OK", [], sys.exc_info())
+        return [b"x"]
+
+    gc.disable()
+    try:
+        ask(application)
+        assert alive[0]() is None
+    finally:
+        gc.enable()
+
+
+def test_a_file_without_a_descriptor_is_closed(ask):
+    file = io.BytesIO(b"content")
+
+    def application(environ, start_response):
+        start_response("200 OK", [])
+        return environ["wsgi.file_wrapper"](file)
+
+    assert ask(application).response.body == b"content"
+    assert file.closed
