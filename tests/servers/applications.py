@@ -47,11 +47,13 @@ class Application:
 
 @dataclass(frozen=True)
 class Bound(Application):
-    """Started independently: ``python -m gfcgi SCRIPT --bind ADDRESS``."""
+    """Started independently: ``python -m gfcgi SCRIPT --bind ADDRESS``, with further arguments."""
+
+    arguments: tuple[str, ...] = ()
 
     def command(self, script: Path, address: Address) -> list[str]:
         bind = f"unix:{address.path}" if address.path else str(address)
-        return [sys.executable, "-m", "gfcgi", str(script), "--bind", bind]
+        return [sys.executable, "-m", "gfcgi", str(script), "--bind", bind, *self.arguments]
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,31 @@ from .base import Place, WebServer, ask_version
 
 @dataclass(frozen=True)
 class Caddy(WebServer):
-    """Caddy, with the mount point cut off by handle_path and given back by env."""
+    """Caddy, with the mount point cut off by handle_path and given back by env; or ``plain``.
+
+    Plain, it takes no part of the path for the mount point: gfcgi must be told.
+    """
+
+    plain: bool = False
 
     reload_signal: ClassVar[signal.Signals | None] = signal.SIGUSR1
 
     def command(self, place: Place) -> list[str]:
         address = f"unix/{place.address.path}" if place.address.path else str(place.address)
+        how = f"""\
+	handle_path {place.mount}* {{
+		reverse_proxy {address} {{
+			transport fastcgi {{
+				env SCRIPT_NAME {place.mount}
+				env PATH_INFO {{http.request.uri.path}}
+			}}
+		}}
+	}}"""
+        if self.plain:
+            how = f"""\
+	reverse_proxy {place.mount}* {address} {{
+		transport fastcgi
+	}}"""
         config = f"""\
 {{
 	admin off
@@ -30,15 +49,7 @@ class Caddy(WebServer):
 }}
 http://:{place.port} {{
 	bind 127.0.0.1
-	handle_path {place.mount}* {{
-		reverse_proxy {address} {{
-			transport fastcgi {{
-				env SCRIPT_NAME {place.mount}
-				env PATH_INFO {{http.request.uri.path}}
-				capture_stderr
-			}}
-		}}
-	}}
+{how}
 }}
 """
         path = place.root.write("conf/Caddyfile", config)

@@ -13,7 +13,7 @@ from .base import Place, WebServer, ask_version
 
 @dataclass(frozen=True)
 class H2O(WebServer):
-    """H2O; it gives the whole path as PATH_INFO, so the application is mounted at the root."""
+    """H2O; it gives the whole path as PATH_INFO, so that gfcgi must be told a mount point."""
 
     reload_signal: ClassVar[signal.Signals | None] = None
     keep_conn: bool = False
