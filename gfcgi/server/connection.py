@@ -1,20 +1,22 @@
-"""One transport connection: a greenlet that reads its records, and one for each request.
+"""One transport connection: its records are read in the hub, its requests run in greenlets.
 
-The reader switches to a new request's greenlet directly and goes on reading only when that blocks
-or is done. So a request whose PARAMS and STDIN came in one read is answered without a turn of the
-event loop, and no socket is watched for it; one that takes longer has its reader back at once, to
-notice a Web server that leaves, and to begin the other requests of a multiplexed connection.
+Reading is a callback of the event loop, not a greenlet that waits. When bytes come it pulls events
+out of the core and switches to a new request's greenlet directly, and has control back when that
+first blocks or is done. So a request that came in one read is answered without another turn of the
+loop; and one that sleeps costs one greenlet, while the callback goes on noticing a Web server that
+leaves and beginning the other requests of a multiplexed connection.
+
+The hub must not block. What is rare and has to write, a refusal for one, is done aside, in a
+greenlet for the purpose, with reading stopped meanwhile.
 """
 
 from __future__ import annotations
 
-import contextlib
 import socket
 from typing import TYPE_CHECKING, Any, Final
 
 import greenlet
 from gevent.hub import get_hub
-from gevent.lock import Semaphore
 
 from gfcgi import limits
 from gfcgi.errors import Fatal, RemoteProtocolError, RequestAborted
@@ -27,17 +29,17 @@ from gfcgi.protocol import (
     GetValues,
     GetValuesResult,
     ProtocolStatus,
-    Stderr,
     Stdin,
     UnknownType,
 )
+from gfcgi.server.output import Output
 from gfcgi.server.request import ServerRequest
 from gfcgi.server.transport import Transport
 from gfcgi.server.values import MPXS_CONNS, values_of
 from gfcgi.wsgi.pages import error_page
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from gfcgi.protocol.events import Bytes
     from gfcgi.protocol.events import Event as ProtocolEvent
@@ -47,7 +49,6 @@ if TYPE_CHECKING:
 __all__ = ["Connection"]
 
 _CLOSED: Final = "the Web server has closed the transport connection"
-_MSG_MORE: Final = getattr(socket, "MSG_MORE", 0)
 
 
 class Connection:
@@ -58,25 +59,27 @@ class Connection:
     """
 
     __slots__ = (
+        "_aside_runs",
+        "_close_begun",
+        "_drained_bytes",
         "_draining",
-        "_fresh",
         "_full_streams",
-        "_greenlet",
         "_last_read",
         "_lingering",
         "_params_since",
         "_paused_until",
         "_peer",
+        "_pulling",
         "_ready",
         "_requests",
         "_server",
         "_silent",
         "_transport",
-        "_write_lock",
         "closed",
         "core",
         "multiplexed",
         "options",
+        "output",
     )
 
     def __init__(self, server: Server, sock: socket.socket, peer: Callable[[], str]) -> None:
@@ -92,108 +95,125 @@ class Connection:
         self._server = server
         self._peer = peer
         self._transport = Transport(sock)
-        self._write_lock = Semaphore()
+        self.output = Output(self.core, self._transport, self._give_up)
         self._requests: dict[int, ServerRequest] = {}
         self._ready: ServerRequest | None = None
-        self._full_streams: set[InputStream] = set()
-        self._greenlet: Any = None
-        self._last_read = self._params_since = get_hub().loop.now()
-        self._fresh = True
-        self._silent = True
+        self._full_streams: tuple[InputStream, ...] = ()
+        self._last_read = get_hub().loop.now()
+        self._params_since = 0.0
         self._paused_until = 0.0
+        self._drained_bytes = 0
+        self._silent = True
+        self._pulling = False
+        self._aside_runs = False
         self._draining = False
         self._lingering = False
+        self._close_begun = False
 
-    # -- reading
+    # -- reading (in the hub)
 
-    def run(self) -> None:
-        """Serve the connection until it is closed; the body of its greenlet."""
-        self._greenlet = greenlet.getcurrent()
+    def start(self) -> None:
+        """Serve the connection; called in the hub. A Web server connects because it has something
+        to say: it is mostly there already.
+        """
+        self._transport.start_reading(self._read)
+        self._read()
+
+    def _read(self) -> None:
+        """Take what has arrived."""
         try:
-            self._read_records()
-        except RemoteProtocolError as error:
-            self._server.report(self._peer(), error)
-        except (OSError, RequestAborted) as error:
+            data = self._transport.receive_now(limits.RECV_BYTES)
+        except OSError as error:
             self._server.log_debug(self._peer(), error)
-        finally:
             self._close()
-
-    def _read_records(self) -> None:
-        core = self.core
-        while True:
-            try:
-                event = core.next_event()
-            except RemoteProtocolError as error:
-                if error.fatal is Fatal.TRANSPORT_CONNECTION:
-                    raise
-                self._server.report(self._peer(), error)
-                self._refuse(error.request_id, error.http_status, error.protocol_status)
-                continue
-            if event is NEED_DATA:
-                if self._ready is not None:
-                    self._start(self._ready)
-                elif core.should_close and not self._write_lock.locked():
-                    self._linger()
-                    return
-                elif not self._receive():
-                    return
-            elif type(event) is Stdin:
-                request = self._requests.get(event.request_id)
-                if request is not None:
-                    request.stdin.feed(event.data)  # type: ignore[arg-type]
-                    if request is self._ready and not event.data:
-                        self._start(request)
-            elif type(event) is BeginRequest:
-                self._begin(event)
-            else:
-                self._take(event)
-
-    def _take(self, event: ProtocolEvent) -> None:
-        """Act on the rarer events."""
-        if isinstance(event, Data):
-            request = self._requests.get(event.request_id)
-            if request is not None and request.data is not None:
-                request.data.feed(event.data)  # type: ignore[arg-type]
-        elif isinstance(event, AbortRequest):
-            self._drop(event.request_id, "the Web server has aborted the request")
-            self._write(self.core.send_end(event.request_id))
-        elif isinstance(event, GetValues):
-            self._answer(event)
-        elif isinstance(event, UnknownType):
-            self._write(self.core.send(event))
-
-    def _receive(self) -> bool:
-        """Wait for bytes and give them to the core; return False when the connection is over."""
-        if self._full_streams:
-            while self._full_streams:
-                self._transport.wait_for_wake()
-            # Whatever has come in part waited for us, not for the Web server.
-            self._last_read = self._paused_until = get_hub().loop.now()
-            self._params_since = 0.0
-        closing = False
-        if self._fresh:
-            # A Web server connects because it has something to say. Later on, waiting first
-            # costs less than asking in vain, and gives every connection its turn.
-            self._fresh = False
-        else:
-            self._watch_params()
-            closing = self._draining and self._idle() and not self._expects_first_bytes()
-            if not closing and not self._transport.wait_readable():
-                return True
-        data = self._transport.receive_now(limits.RECV_BYTES)
+            return
         if data is None:
-            return not closing
+            return
         self._silent = False
         self._last_read = get_hub().loop.now()
         if not data:
-            if not self.closed:
+            self._end_of_input()
+        elif self._lingering:
+            self._drained_bytes += len(data)
+            if self._drained_bytes > self.options.max_drain_bytes:
+                self._close()
+        else:
+            self.core.receive_data(data)
+            if self.core.ignored_bytes > self.options.max_drain_bytes:
+                self._server.log_debug(self._peer(), "too long a body that nobody reads")
+                self._close()
+            else:
+                self._pull()
+
+    def _end_of_input(self) -> None:
+        if not self.closed and not self._lingering:
+            try:
                 self.core.receive_eof()
-            return False
-        self.core.receive_data(data)
-        if self.core.ignored_bytes > self.options.max_drain_bytes:
-            self._server.log_debug(self._peer(), "too long a body that nobody reads")
-            return False
-        return True
+            except RemoteProtocolError as error:
+                self._server.report(self._peer(), error)
+        self._close()
+
+    def _pull(self) -> None:
+        """Act on every event that the received bytes make."""
+        if self._pulling or self._aside_runs:
+            return
+        core = self.core
+        self._pulling = True
+        try:
+            while not self.closed:
+                try:
+                    event = core.next_event()
+                except RemoteProtocolError as error:
+                    self._aside(self._reject, error)
+                    return
+                if event is NEED_DATA:
+                    if self._ready is None:
+                        break
+                    self._start(self._ready)
+                elif type(event) is Stdin:
+                    request = self._requests.get(event.request_id)
+                    if request is not None:
+                        request.stdin.feed(event.data)  # type: ignore[arg-type]
+                        if request is self._ready and not event.data:
+                            self._start(request)
+                elif type(event) is BeginRequest:
+                    if self._ready is not None:
+                        self._start(self._ready)
+                    if not self._begin(event):
+                        return
+                elif type(event) is Data:
+                    request = self._requests.get(event.request_id)
+                    if request is not None and request.data is not None:
+                        request.data.feed(event.data)  # type: ignore[arg-type]
+                else:
+                    self._aside(self._answer, event)
+                    return
+        finally:
+            self._pulling = False
+        self._rest()
+
+    def _rest(self) -> None:
+        """All is done that could be: see what is left to wait for."""
+        if self.closed:
+            return
+        core = self.core
+        if core.should_close and not self._lingering and not self.output.lock.locked():
+            if core.input_was_lost or core.in_record:
+                # Let a Web server that still sends finish, so that it reads our answer to the end.
+                self._lingering = True
+                self._transport.shut_down(socket.SHUT_WR)
+            else:
+                self._close()
+        elif self._draining and self._idle() and not self._expects_first_bytes():
+            # Its next request may be here without having been read.
+            if self._transport.has_bytes():
+                self._read()
+            else:
+                self._close()
+        elif not core.receiving_params:
+            self._params_since = 0.0
+        elif not self._params_since:
+            self._params_since = self._last_read
 
     def _expects_first_bytes(self) -> bool:
         """Whether the Web server has connected just now, and its request must be on the way."""
@@ -203,50 +223,91 @@ class Connection:
         """Whether nothing is going on that closing would cut."""
         core = self.core
         return not (
-            self._requests or core.active_requests or core.in_record or self._write_lock.locked()
+            self._requests or core.active_requests or core.in_record or self.output.lock.locked()
         )
 
-    def _watch_params(self) -> None:
-        """Keep the time since which a request's PARAMS are incomplete."""
-        if not self.core.receiving_params:
-            self._params_since = 0.0
-        elif not self._params_since:
-            self._params_since = self._last_read
+    # -- aside (in a greenlet of its own)
+
+    def _aside(self, act: Callable[[Any], None], what: Any) -> None:
+        """Do what may block, and pull on when it is done; called in the hub."""
+        self._aside_runs = True
+        self._transport.stop_reading()
+        greenlet.greenlet(self._run_aside, get_hub()).switch(act, what)
+
+    def _run_aside(self, act: Callable[[Any], None], what: Any) -> None:
+        try:
+            act(what)
+        except RequestAborted as error:
+            self._server.log_debug(self._peer(), error)
+        finally:
+            get_hub().loop.run_callback(self._go_on)
+
+    def _go_on(self) -> None:
+        self._aside_runs = False
+        if not self.closed:
+            self._read_again()
+            self._pull()
+
+    def _read_again(self) -> None:
+        if not (self._full_streams or self._aside_runs or self.closed):
+            self._transport.start_reading(self._read)
+
+    def _reject(self, error: RemoteProtocolError) -> None:
+        self._server.report(self._peer(), error)
+        if error.fatal is Fatal.TRANSPORT_CONNECTION:
+            self._close()
+        else:
+            self._refuse(error.request_id, error.http_status, error.protocol_status)
+
+    def _answer(self, event: ProtocolEvent) -> None:
+        """Act on the rarer events."""
+        if isinstance(event, AbortRequest):
+            self._drop(event.request_id, "the Web server has aborted the request")
+            self.output.write_records(self.core.send_end(event.request_id))
+        elif isinstance(event, GetValues):
+            values = values_of(self.options, event.names)
+            if values.get(MPXS_CONNS) == "1":
+                self._multiplex()
+            self.output.write_records(self.core.send(GetValuesResult(values)))
+        elif isinstance(event, UnknownType):
+            self.output.write_records(self.core.send(event))
+
+    def _overload(self, event: BeginRequest) -> None:
+        self._server.report_overload()
+        self._refuse(event.request_id, "503 Service Unavailable", ProtocolStatus.OVERLOADED)
+
+    def _refuse(self, request_id: int, http_status: str, protocol_status: int) -> None:
+        """Answer a request with a page of ours (§5.5)."""
+        self._drop(request_id, f"the request was refused: {http_status}")
+        page = error_page(http_status)
+        self.output.write_records(
+            self.core.send_end(request_id, page, protocol_status=protocol_status)
+        )
 
     # -- requests
 
-    def _begin(self, event: BeginRequest) -> None:
-        if self._ready is not None:
-            self._start(self._ready)
-        server = self._server
-        if server.active_requests >= self.options.max_concurrent_requests:
-            server.report_overload()
-            self._refuse(event.request_id, "503 Service Unavailable", ProtocolStatus.OVERLOADED)
-            return
-        request = ServerRequest(self, event)
+    def _begin(self, event: BeginRequest) -> bool:
+        """Take on a request, or return False if it is being refused."""
+        if self._server.active_requests >= self.options.max_concurrent_requests:
+            self._aside(self._overload, event)
+            return False
         if self._requests:
             self._multiplex()
-        self._requests[event.request_id] = request
         # Not started yet: its STDIN may be right behind.
-        self._ready = request
+        self._ready = self._requests[event.request_id] = ServerRequest(self, event)
+        return True
 
     def _multiplex(self) -> None:
         if not self.multiplexed:
             self.multiplexed = True
-            self._full_streams.clear()
+            self._full_streams = ()
+            self._read_again()
 
     def _start(self, request: ServerRequest) -> None:
         """Run the application, and return when it is done or when it first blocks."""
         self._ready = None
-        hub = get_hub()
-        resume = hub.loop.run_callback(self._greenlet.switch)
-        runner = request.greenlet = greenlet.greenlet(self._server.run_request)
+        runner = request.greenlet = greenlet.greenlet(self._server.run_request, get_hub())
         runner.switch(request)
-        if runner.dead:
-            resume.stop()
-        else:
-            # It blocked. When it ends it is the hub that goes on, not us in the middle of a wait.
-            runner.parent = hub
 
     def _drop(self, request_id: int, reason: str) -> None:
         """Abort a request, whether the application has it or not; send nothing."""
@@ -256,123 +317,45 @@ class Connection:
                 self._ready = None
             request.abort(reason)
 
-    def _refuse(self, request_id: int, http_status: str, protocol_status: int) -> None:
-        """Answer a request with a page of ours (§5.5)."""
-        self._drop(request_id, f"the request was refused: {http_status}")
-        page = error_page(http_status)
-        self._write(self.core.send_end(request_id, page, protocol_status=protocol_status))
-
-    def _answer(self, event: GetValues) -> None:
-        values = values_of(self.options, event.names)
-        if values.get(MPXS_CONNS) == "1":
-            self._multiplex()
-        self._write(self.core.send(GetValuesResult(values)))
-
-    # -- writing
-
-    # The records of a request are made with the lock held, not while waiting for it: the request
-    # may be aborted meanwhile, and its id be another's.
-
-    def write(self, request: ServerRequest, data: Bytes) -> None:
-        """Write bytes of a request's STDOUT. Raises: RequestAborted."""
-        with self._write_lock:
-            request.check()
-            self._send(self.core.send_stdout(request.request_id, data))
-
-    def write_error(self, request: ServerRequest, data: Bytes) -> None:
-        """Write bytes of a request's STDERR. Raises: RequestAborted."""
-        with self._write_lock:
-            request.check()
-            self._send(self.core.send(Stderr(request.request_id, data)))
-
-    def write_file(self, request: ServerRequest, fileno: int, offset: int, length: int) -> None:
-        """Write one STDOUT record with a region of a file. Raises: RequestAborted, OSError."""
-        with self._write_lock:
-            request.check()
-            transport = self._transport
-            header, padding = self.core.send_stdout_header(request.request_id, length)
-            whole = False
-            try:
-                transport.send([header], _MSG_MORE)
-                transport.send_file(fileno, offset, length)
-                if padding:
-                    transport.send([padding])
-                whole = True
-            except EOFError as error:
-                raise OSError(str(error)) from error
-            except (ConnectionError, TimeoutError) as error:
-                raise self._lost(error) from error
-            finally:
-                if not whole:
-                    # A record was promised and cannot be completed: nothing can follow it.
-                    transport.shut_down()
-
     def end(self, request: ServerRequest, data: Bytes, app_status: int) -> None:
         """End a request (§5.5). Raises: RequestAborted."""
         core = self.core
-        with self._write_lock:
+        with self.output.lock:
             request.check()
             request.ended = True
             del self._requests[request.request_id]
             try:
-                self._send(core.send_end(request.request_id, data, app_status=app_status))
+                self.output.send(core.send_end(request.request_id, data, app_status=app_status))
             finally:
                 request.discard_input()
-                if core.should_close or self._draining:
-                    self._transport.wake()
-
-    def _write(self, buffers: Sequence[Bytes]) -> None:
-        """Write what concerns no running request. Raises: RequestAborted."""
-        with self._write_lock:
-            if self.closed:
-                raise RequestAborted("the transport connection is closed")
-            self._send(buffers)
-
-    def _send(self, buffers: Sequence[Bytes]) -> None:
-        """Write whole records, waiting where the Web server is slow; the lock is held."""
-        try:
-            self._transport.send(buffers)
-        except OSError as error:
-            raise self._lost(error) from error
-        except BaseException:
-            # A gevent.Timeout of the application's, or it was killed; its record must be completed.
-            rest = greenlet.greenlet(self._complete, get_hub())
-            get_hub().loop.run_callback(rest.switch)
-            raise
-
-    def _complete(self) -> None:
-        with contextlib.suppress(RequestAborted):
-            self._write(())
-
-    def _lost(self, error: object) -> RequestAborted:
-        """Abort everything on this connection: the Web server does not read any more."""
-        self._give_up("the transport connection was lost")
-        return RequestAborted(f"the transport connection was lost: {error}")
-
-    def _give_up(self, reason: str) -> None:
-        self.closed = True
-        self._abort_all(reason)
-        self._transport.shut_down()
+                if (core.should_close or self._draining) and not self._pulling:
+                    get_hub().loop.run_callback(self._pull)
 
     # -- pausing (called by the streams)
 
     def pause_for(self, stream: InputStream) -> None:
         """Do not read on until ``stream`` has been read from."""
-        self._full_streams.add(stream)
+        if stream not in self._full_streams:
+            self._full_streams = (*self._full_streams, stream)
+        self._transport.stop_reading()
 
     def resume_from(self, stream: InputStream) -> None:
         """Read on, as far as ``stream`` is concerned."""
-        if stream in self._full_streams:
-            self._full_streams.discard(stream)
+        full = self._full_streams
+        if stream in full:
+            self._full_streams = tuple(other for other in full if other is not stream)
             if not self._full_streams:
-                self._transport.wake()
+                # Whatever has come in part waited for us, not for the Web server.
+                self._last_read = self._paused_until = get_hub().loop.now()
+                self._params_since = 0.0
+                self._read_again()
 
     # -- ending
 
     def drain(self) -> None:
         """Close as soon as nothing is active."""
         self._draining = True
-        self._transport.wake()
+        get_hub().loop.run_callback(self._pull)
 
     def expire(self, now: float) -> None:
         """Give up what has taken too long by the loop's clock ``now`` (seconds).
@@ -386,7 +369,7 @@ class Connection:
                 self._expired("the Web server has not read for", now - blocked)
         elif self._lingering:
             if now - self._last_read > limits.LINGER_SECONDS:
-                self._transport.shut_down()
+                self._close()
         elif self._full_streams:
             # The Web server waits for the application, and nobody reads the end of it.
             if self._transport.has_hung_up():
@@ -404,9 +387,9 @@ class Connection:
             if now - self._last_read > options.params_timeout_seconds:
                 self._expired("a record has been incomplete for", now - self._last_read)
         elif now - self._last_read > options.idle_timeout_seconds:
-            self._transport.shut_down()
+            self._close()
         elif self._draining:
-            self._transport.wake()
+            self._pull()
 
     def _expired(self, what: str, seconds: float) -> None:
         self._server.log_expiry(self._peer(), what, seconds)
@@ -416,35 +399,38 @@ class Connection:
         """End it now: abort what runs."""
         self._give_up("the server is stopping")
 
+    def _give_up(self, reason: str) -> None:
+        """Abort everything and close, from whatever greenlet."""
+        self.closed = self.output.closed = True
+        self._abort_all(reason)
+        self._transport.shut_down()
+        get_hub().loop.run_callback(self._close)
+
     def _abort_all(self, reason: str) -> None:
         for request_id in list(self._requests):
             self._drop(request_id, reason)
 
-    def _linger(self) -> None:
-        """Let a Web server that still sends finish, so that it reads our answer to the end."""
-        core = self.core
-        transport = self._transport
-        if not core.input_was_lost and not core.in_record:
-            return
-        self._lingering = True
-        transport.shut_down(socket.SHUT_WR)
-        drained = 0
-        while drained <= self.options.max_drain_bytes:
-            data = transport.receive_now(limits.RECV_BYTES)
-            if data is None:
-                transport.wait_readable()
-            elif not data:
-                return
-            else:
-                drained += len(data)
-                self._last_read = get_hub().loop.now()
-
     def _close(self) -> None:
-        self.closed = True
+        """Close the transport connection, once; what is active is aborted."""
+        if self._close_begun:
+            return
+        self._close_begun = self.closed = self.output.closed = True
+        self._transport.stop_reading()
         self._abort_all(_CLOSED)
-        if self._write_lock.locked():
+        if self.output.lock.locked():
             # A writer is waiting for the socket: this wakes it up, and it finds the end.
             self._transport.shut_down()
-        with self._write_lock:
-            self._transport.close()
+            get_hub().loop.run_callback(
+                greenlet.greenlet(self._close_behind_writers, get_hub()).switch
+            )
+        else:
+            self._closed_now()
+
+    def _close_behind_writers(self) -> None:
+        with self.output.lock:
+            self._closed_now()
+
+    def _closed_now(self) -> None:
+        self._transport.close()
+        self.output.forget()
         self._server.connection_closed(self)

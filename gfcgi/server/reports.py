@@ -4,10 +4,23 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
+
+import greenlet
+from gevent.hub import get_hub
 
 from gfcgi import limits
 
-__all__ = ["RateLimit"]
+__all__ = ["RateLimit", "outside_hub"]
+
+
+def outside_hub(call: Callable[..., object], *values: object) -> None:
+    """Call at once, in a greenlet if this is the hub: a log handler may wait for something."""
+    hub = get_hub()
+    if greenlet.getcurrent() is hub:
+        greenlet.greenlet(call, hub).switch(*values)
+    else:
+        call(*values)
 
 
 class RateLimit:
@@ -38,6 +51,6 @@ class RateLimit:
             return
         self._tokens -= 1
         if self._kept_back:
-            self._log.warning("%d more such lines were not logged", self._kept_back)
-            self._kept_back = 0
-        self._log.warning(text, *values)
+            kept_back, self._kept_back = self._kept_back, 0
+            outside_hub(self._log.warning, "%d more such lines were not logged", kept_back)
+        outside_hub(self._log.warning, text, *values)

@@ -60,17 +60,17 @@ class ServerRequest:
 
     def write(self, data: Bytes) -> None:
         """Send bytes of STDOUT. May switch greenlets. Raises: RequestAborted."""
-        connection = self._connection
+        output = self._connection.output
         if len(data) <= _PIECE_BYTES:
-            connection.write(self, data)
+            output.write(self, data)
             return
         view = memoryview(data)
         for start in range(0, len(view), _PIECE_BYTES):
-            connection.write(self, view[start : start + _PIECE_BYTES])
+            output.write(self, view[start : start + _PIECE_BYTES])
 
     def write_error(self, data: Bytes) -> None:
         """Send bytes of STDERR. May switch greenlets. Raises: RequestAborted."""
-        self._connection.write_error(self, data)
+        self._connection.output.write_error(self, data)
 
     def send_file(self, fileno: int, offset: int, count: int) -> None:
         """Send bytes of a regular file as STDOUT; the kernel copies them.
@@ -80,7 +80,7 @@ class ServerRequest:
         end = offset + count
         while offset < end:
             length = min(PADDED_CONTENT_BYTES, end - offset)
-            self._connection.write_file(self, fileno, offset, length)
+            self._connection.output.write_file(self, fileno, offset, length)
             offset += length
 
     def finish(self, data: Bytes = b"", app_status: int = 0) -> None:

@@ -21,7 +21,7 @@ from gfcgi import limits
 from gfcgi.errors import RemoteProtocolError
 from gfcgi.options import Options
 from gfcgi.server.connection import Connection
-from gfcgi.server.reports import RateLimit
+from gfcgi.server.reports import RateLimit, outside_hub
 from gfcgi.server.request import ServerRequest
 from gfcgi.wsgi.gateway import Application, Gateway
 from gfcgi.wsgi.rules import Rules
@@ -155,12 +155,11 @@ class Server:
         self._connections.add(connection)
         self._empty.clear()
         hub = get_hub()
-        runner = greenlet.greenlet(connection.run, hub)
         if greenlet.getcurrent() is hub:
-            runner.switch()
+            connection.start()
         else:
-            # Nobody would come back to the caller.
-            hub.loop.run_callback(runner.switch)
+            # Requests must be begun in the hub: there they come back to when they block.
+            hub.loop.run_callback(connection.start)
 
     def _in_networks(self, host: str) -> bool:
         address = ipaddress.ip_address(host.partition("%")[0])
@@ -185,6 +184,9 @@ class Server:
         try:
             self._gateway(request)
         finally:
+            # The params are the environ, whose streams lead back here: nothing is to wait for the
+            # garbage collector.
+            request.params = {}
             self._running.discard(request)
             if self._stopping.is_set():
                 self._check_empty()
@@ -219,7 +221,8 @@ class Server:
         self._reports.warning("%s: %s %.3g seconds; given up", peer, what, seconds)
 
     def log_debug(self, peer: str, what: object) -> None:
-        log.debug("%s: %s", peer, what)
+        if log.isEnabledFor(logging.DEBUG):
+            outside_hub(log.debug, "%s: %s", peer, what)
 
 
 def _peer_name(sock: socket.socket, address: Any) -> str:
@@ -227,7 +230,11 @@ def _peer_name(sock: socket.socket, address: Any) -> str:
     if sock.family != socket.AF_UNIX:
         host = address[0]
         return f"[{host}]:{address[1]}" if ":" in host else f"{host}:{address[1]}"
-    pid, uid, _ = _UCRED.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
+    try:
+        credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+    except OSError:  # closed by now
+        return "UNIX socket"
+    pid, uid, _ = _UCRED.unpack(credentials)
     return f"UNIX socket, pid {pid}, uid {uid}"
 
 

@@ -1,19 +1,19 @@
 """A connected, non-blocking socket that waits by switching to gevent's hub.
 
-Leaner than ``gevent.socket``, which makes two watchers and a mixin of every accepted socket; one
-reader and one writer at a time are all that a transport connection needs. The reader can be woken
-for other reasons than data.
+Leaner than ``gevent.socket``, which makes two watchers and a mixin of every accepted socket. One
+callback that reads, and one greenlet at a time that writes, are all that is needed here.
 """
 
 from __future__ import annotations
 
 import os
+import select
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-from gevent.hub import Waiter, get_hub
+from gevent.hub import get_hub
 from gevent.monkey import get_original
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Transport"]
 
 _READ, _WRITE = 1, 2
+_POLLIN: Final = select.POLLIN
 _poll: Any = get_original("select", "poll")
 
 _BUFFERS_PER_CALL: Final = 512
@@ -31,13 +32,12 @@ _BUFFERS_PER_CALL: Final = 512
 class Transport:
     """The bytes of one transport connection. OSError leaves every method as the kernel gave it."""
 
-    __slots__ = ("_hub", "_read_watcher", "_reader", "_socket", "_unsent", "write_blocked_since")
+    __slots__ = ("_hub", "_read_watcher", "_socket", "_unsent", "write_blocked_since")
 
     def __init__(self, sock: socket.socket) -> None:
         self._hub: Any = get_hub()
         self._socket = sock
-        self._read_watcher = self._hub.loop.io(sock.fileno(), _READ)
-        self._reader: Any = None
+        self._read_watcher: Any = self._hub.loop.io(sock.fileno(), _READ)
         self._unsent: list[Bytes] = []
         self.write_blocked_since = 0.0
         """The loop's clock (seconds) when a write began to wait; 0 while none waits."""
@@ -49,35 +49,26 @@ class Transport:
         except BlockingIOError:
             return None
 
-    def wait_readable(self) -> bool:
-        """Wait, switching greenlets; return False if ``wake`` ended it. One greenlet at a time."""
-        watcher = self._read_watcher
-        waiter = self._reader = Waiter(self._hub)
-        watcher.start(waiter.switch, True)
-        try:
-            return bool(waiter.get())
-        finally:
-            watcher.stop()
-            self._reader = None
+    def start_reading(self, on_readable: Callable[[], None]) -> None:
+        """Call ``on_readable``, in the hub, as long as there are bytes or the end to receive."""
+        if not self._read_watcher.active:
+            self._read_watcher.start(on_readable)
 
-    def wait_for_wake(self) -> None:
-        """Wait, switching greenlets, until ``wake`` is called, whatever arrives."""
-        waiter = self._reader = Waiter(self._hub)
-        try:
-            waiter.get()
-        finally:
-            self._reader = None
+    def stop_reading(self) -> None:
+        """Leave what arrives in the socket; the kernel makes the Web server wait."""
+        self._read_watcher.stop()
+
+    def has_bytes(self) -> bool:
+        """Whether bytes, or the end, are there to be received. Does not wait."""
+        poll = _poll()
+        poll.register(self._socket, _POLLIN)
+        return bool(poll.poll(0))
 
     def has_hung_up(self) -> bool:
         """Whether the other side has gone for good, whatever is here unread. Does not wait."""
         poll = _poll()
         poll.register(self._socket, 0)  # POLLHUP and POLLERR come unasked
         return bool(poll.poll(0))
-
-    def wake(self) -> None:
-        """Let ``wait_readable`` return, if a greenlet is in it."""
-        if self._reader is not None:
-            self._hub.loop.run_callback(self._reader.switch, False)
 
     def send(self, buffers: Sequence[Bytes], flags: int = 0) -> None:
         """Send all of it, waiting where the Web server is slow.

@@ -30,7 +30,7 @@ Params = dict[str, str]
 Changes = dict[str, str | None]
 """New values by name; None takes a name away."""
 
-_SHAPES_KEPT: Final = 1024
+_SHAPES_KEPT: Final = 128
 _PORT: Final = re.compile(r":[0-9]*\Z")
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import gc
+
 import gevent
 import gevent.event
 import pytest
 import webserver_side as wire
 from wsgi_side import Gate, begin, echo, hello
 
+from gfcgi.server.connection import Connection
+from gfcgi.server.request import ServerRequest
 from gfcgi.server.transport import Transport
+from gfcgi.wsgi.input import Input
 
 # -- beginning
 
@@ -245,3 +250,27 @@ def test_data_for_a_filter_that_is_not_there_does_no_harm(serving):
         connection.send(wire.stdin(1, b""), wire.data(1, b"late"))
         connection.send(begin(2), wire.stdin(2, b""))
         assert connection.response(2).body == b"hello"
+
+
+@pytest.mark.parametrize("path", ["/at-once", "/later"])
+def test_nothing_of_a_request_or_its_connection_waits_for_the_garbage_collector(serving, path):
+    def application(environ, start_response):
+        if environ["PATH_INFO"] == "/later":
+            gevent.sleep(0.001)
+        environ["wsgi.input"].read()
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [b"done"]
+
+    with serving(application) as site:
+        assert site.ask("GET", path).body == b"done"
+        site.until_idle()
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(20):
+                assert site.ask("GET", path).body == b"done"
+            site.until_idle()
+            kinds = (Connection, ServerRequest, Input)
+            assert [found for found in gc.get_objects() if isinstance(found, kinds)] == []
+        finally:
+            gc.enable()

@@ -58,42 +58,46 @@ def test_receiving_at_once_says_bytes_nothing_or_the_end(pair):
     assert transport.receive_now(10) == b""
 
 
-def test_a_wait_ends_with_the_first_byte(pair):
+def test_readers_are_called_as_long_as_there_is_something_and_only_while_they_read(pair, until):
     transport, other = pair
-    gevent.spawn(other.send, b"x")
-    assert transport.wait_readable()
-    assert transport.receive_now(10) == b"x"
-
-
-def test_a_wait_ends_with_the_other_sides_end(pair):
-    transport, other = pair
-    gevent.spawn(other.close)
-    assert transport.wait_readable()
-    assert transport.receive_now(10) == b""
-
-
-def test_a_wait_ends_when_it_is_woken_and_says_so(pair):
-    transport, _ = pair
-    gevent.spawn(transport.wake)
-    assert not transport.wait_readable()
-
-
-def test_a_wait_for_wake_does_not_end_for_bytes(pair, until):
-    transport, other = pair
-    other.send(b"x")
-    waiting = gevent.spawn(transport.wait_for_wake)
+    received = []
+    transport.start_reading(lambda: received.append(transport.receive_now(1)))
+    transport.start_reading(lambda: received.append("twice"))
+    other.send(b"xy")
+    until(lambda: received == [b"x", b"y"])
+    transport.stop_reading()
+    other.send(b"z")
     gevent.sleep(0.01)
-    assert not waiting.ready()
-    transport.wake()
-    waiting.get()
-    assert transport.receive_now(10) == b"x"
+    assert received == [b"x", b"y"]
+    transport.start_reading(lambda: received.append(transport.receive_now(1)))
+    until(lambda: received == [b"x", b"y", b"z"])
 
 
-def test_waking_where_nobody_waits_is_nothing(pair):
+def test_the_end_is_something_to_read_however_it_comes(pair, until):
     transport, other = pair
-    transport.wake()
+    received = []
+
+    def read():
+        received.append(transport.receive_now(1))
+        transport.stop_reading()
+
+    transport.start_reading(read)
+    other.close()
+    until(lambda: received == [b""])
+    transport.start_reading(read)
+    transport.shut_down()
+    until(lambda: received == [b"", b""])
+
+
+def test_bytes_and_the_end_are_there_before_they_are_received(pair):
+    transport, other = pair
+    assert not transport.has_bytes()
     other.send(b"x")
-    assert transport.wait_readable()
+    assert transport.has_bytes()
+    assert transport.receive_now(10) == b"x"
+    assert not transport.has_bytes()
+    other.close()
+    assert transport.has_bytes()
 
 
 @pytest.mark.parametrize(
@@ -184,14 +188,6 @@ def test_a_file_that_ends_early_says_so_after_what_there_was(pair, long_file):
     with pytest.raises(EOFError, match="7 bytes"):
         transport.send_file(long_file.fileno(), len(LONG) - 3, 10)
     assert drain(other) == LONG[-3:]
-
-
-def test_shutting_down_wakes_whoever_waits(pair):
-    transport, _ = pair
-    gevent.spawn(transport.shut_down)
-    assert transport.wait_readable()
-    assert transport.receive_now(1) == b""
-    transport.shut_down()
 
 
 def test_a_connection_that_was_reset_can_be_shut_down():
