@@ -38,9 +38,9 @@ def test_each_malformed_input_is_logged_once_with_its_peer(start: int):
     group = WRONG[start : start + GROUP]
     with RunningServer() as server:
         for script in group:
-            before = len(server.log.splitlines())
+            before = len(server.warnings)
             send_and_leave(server, script.content)
-            new = server.log.splitlines()[before:]
+            new = server.warnings[before:]
             assert len(new) == 1, (script.name, new)
             assert "UNIX socket, pid" in new[0], script.name
             section = next(line for line in script.expected if line.startswith("error"))
@@ -53,7 +53,7 @@ def test_what_only_looks_wrong_is_not_logged():
         for script in SCRIPTS:
             if script not in WRONG:
                 send_and_leave(server, script.content)
-                assert server.log == "", script.name
+                assert server.warnings == [], script.name
 
 
 def mutants(seed: int, count: int) -> list[bytes]:
@@ -88,7 +88,7 @@ def test_ten_thousand_malformed_connections_leave_a_server_that_serves():
             send_and_leave(server, content)
         wait_until(lambda: server.state()["connections"] == 0, "the connections to be closed")
         before, began = server.state(), time.monotonic()
-        lines_before = len(server.log.splitlines())
+        lines_before = len(server.warnings)
         for number, content in enumerate(contents[1000:]):
             if number % 2:
                 send_and_leave(server, content)
@@ -104,6 +104,6 @@ def test_ten_thousand_malformed_connections_leave_a_server_that_serves():
         assert after["resident_bytes"] - before["resident_bytes"] < 4_000_000
         # 5 lines a second (limits.LOG_PER_SECOND), each perhaps with one that counts what was
         # kept back, from each of the two sources of such lines.
-        new = server.log.splitlines()[lines_before:]
+        new = server.warnings[lines_before:]
         assert len(new) < 40 + 2 * 2 * 5 * seconds, new[-40:]
         assert server.get().body == b"hello world"

@@ -114,7 +114,7 @@ def test_what_timed_out_is_logged_once_with_its_peer(server: RunningServer):
             connection.send(wire.begin_request(1))
             connection.wait_closed()
         assert server.get().body == b"hello world"
-        lines = [line for line in server.log.splitlines() if "WARNING" in line]
+        lines = server.warnings
         assert len(lines) == 1
         assert "UNIX socket, pid" in lines[0]
         assert "PARAMS" in lines[0]

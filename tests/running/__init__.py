@@ -131,6 +131,11 @@ class RunningServer:
         """Everything that was logged."""
         return self.log_file.read_text("utf-8") if self.log_file.exists() else ""
 
+    @property
+    def warnings(self) -> list[str]:
+        """The lines that were logged as warnings or worse."""
+        return [line for line in self.log.splitlines() if not line.startswith("INFO ")]
+
     # -- its end
 
     def terminate(self) -> None:
