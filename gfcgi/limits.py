@@ -75,6 +75,10 @@ RECV_BYTES: Final = 64 * KIB
 DISCRETE_CONTENT_BYTES: Final = 65_535
 """Content of a management record kept until it is complete: what contentLength can say (§3.3)."""
 
+HELD_STDERR_BYTES: Final = 8 * KIB
+"""STDERR kept back until there is STDOUT to go with it, for a Web server that needs that: half of
+HAProxy's buffer (16 KB), so that one read brings both."""
+
 LOG_BURST: Final = 20
 """Log lines about malformed input before the rate applies, so that an attack cannot fill a disk."""
 

@@ -15,6 +15,7 @@ __all__ = [
     "DEFAULT_HTTP",
     "LOG_LEVELS",
     "Parser",
+    "STDERR_WAYS",
     "flag",
     "http",
     "log_level",
@@ -22,6 +23,7 @@ __all__ = [
     "mount_point",
     "name_or_number",
     "seconds",
+    "stderr",
     "texts",
     "whole",
 ]
@@ -29,6 +31,7 @@ __all__ = [
 Parser = Callable[[object], object]
 
 DEFAULT_HTTP: Final = "127.0.0.1:8000"
+STDERR_WAYS: Final = ("auto", "at-once", "with-stdout")
 LOG_LEVELS: Final = ("debug", "info", "warning", "error", "critical")
 
 
@@ -103,6 +106,12 @@ def log_level(value: object) -> str:
     if not isinstance(value, str) or value.lower() not in LOG_LEVELS:
         raise ValueError(f"it must be one of {', '.join(LOG_LEVELS)}")
     return value.lower()
+
+
+def stderr(value: object) -> str:
+    if not isinstance(value, str) or value not in STDERR_WAYS:
+        raise ValueError(f"it must be one of {', '.join(STDERR_WAYS)}")
+    return value
 
 
 def http(value: object) -> str | None:

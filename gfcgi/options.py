@@ -184,6 +184,17 @@ class Options:
             kind="list",
         ),
     )
+    stderr: str = field(
+        default="auto",
+        metadata=_option(
+            "application",
+            option_parsers.stderr,
+            "when error output goes to the Web server: at-once, with-stdout (together with the next"
+            " of the response), or auto, which is at-once but for HAProxy before 2.6.14, which"
+            " crashes on it",
+            value="WHEN",
+        ),
+    )
     patch: bool = field(
         default=True,
         metadata=_option(

@@ -324,8 +324,10 @@ class Connection:
             request.check()
             request.ended = True
             del self._requests[request.request_id]
+            held = self.output.held_errors(request)
+            buffers = core.send_end(request.request_id, data, app_status=app_status)
             try:
-                self.output.send(core.send_end(request.request_id, data, app_status=app_status))
+                self.output.send(held + buffers if held else buffers)
             finally:
                 request.discard_input()
                 if (core.should_close or self._draining) and not self._pulling:

@@ -58,7 +58,16 @@ class Output:
         """Write bytes of a request's STDOUT. Raises: RequestAborted."""
         with self.lock:
             request.check()
-            self.send(self._core.send_stdout(request.request_id, data))
+            held = self.held_errors(request)
+            buffers = self._core.send_stdout(request.request_id, data)
+            self.send(held + buffers if held else buffers)
+
+    def held_errors(self, request: ServerRequest) -> list[Bytes]:
+        """Return records with what a request has kept back of its STDERR; the lock is held."""
+        if not request.held_errors:
+            return []
+        held, request.held_errors = request.held_errors, b""
+        return self._core.send(Stderr(request.request_id, held))
 
     def write_error(self, request: ServerRequest, data: Bytes) -> None:
         """Write bytes of a request's STDERR. Raises: RequestAborted."""
@@ -71,10 +80,11 @@ class Output:
         with self.lock:
             request.check()
             transport = self._transport
+            held = self.held_errors(request)
             header, padding = self._core.send_stdout_header(request.request_id, length)
             whole = False
             try:
-                transport.send([header], _MSG_MORE)
+                transport.send([*held, header], _MSG_MORE)
                 transport.send_file(fileno, offset, length)
                 if padding:
                     transport.send([padding])

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import logging
+import re
+from typing import TYPE_CHECKING, Final
 
 from gevent.event import Event
 
+from gfcgi import limits
 from gfcgi.errors import RequestAborted
 from gfcgi.protocol.records import PADDED_CONTENT_BYTES, Role
 from gfcgi.server.streams import InputStream
@@ -18,7 +21,13 @@ if TYPE_CHECKING:
 
 __all__ = ["ServerRequest"]
 
+log = logging.getLogger("gfcgi.server")
+
 _AUTHORIZER, _FILTER = int(Role.AUTHORIZER), int(Role.FILTER)
+
+_HAPROXY: Final = re.compile(r"HAProxy (\d+)\.(\d+)\.(\d+)")
+_HAPROXY_MENDED: Final = (2, 6, 14)
+"""Before, a read that brings STDERR alone ends the whole process (its issue 2150)."""
 
 _PIECE_BYTES = 8 * PADDED_CONTENT_BYTES
 """Written without letting go of the transport connection, where other requests may wait for it."""
@@ -34,6 +43,7 @@ class ServerRequest:
         "data",
         "ended",
         "greenlet",
+        "held_errors",
         "params",
         "repeated",
         "request_id",
@@ -54,6 +64,8 @@ class ServerRequest:
             self.stdin.ended = True
         self.aborted = Event()
         self.timed_out = False
+        self.held_errors = b""
+        """Bytes of STDERR that wait for STDOUT to go with."""
         self.ended = False
         """Whether END_REQUEST was sent, or never will be."""
         self.greenlet: greenlet.greenlet | None = None
@@ -69,8 +81,26 @@ class ServerRequest:
             output.write(self, view[start : start + _PIECE_BYTES])
 
     def write_error(self, data: Bytes) -> None:
-        """Send bytes of STDERR. May switch greenlets. Raises: RequestAborted."""
-        self._connection.output.write_error(self, data)
+        """Send bytes of STDERR, at once or with the next of STDOUT, as ``options.stderr`` says.
+
+        May switch greenlets. Raises: RequestAborted.
+        """
+        if self._holds_errors():
+            self.check()
+            held = self.held_errors + data
+            self.held_errors = held[: limits.HELD_STDERR_BYTES]
+            if len(held) > limits.HELD_STDERR_BYTES:
+                rest = held[limits.HELD_STDERR_BYTES :].decode("utf-8", "replace")
+                log.warning("too much error output to wait for the response: %s", rest.rstrip())
+        else:
+            self._connection.output.write_error(self, data)
+
+    def _holds_errors(self) -> bool:
+        way = self._connection.options.stderr
+        if way != "auto":
+            return way == "with-stdout"
+        haproxy = _HAPROXY.match(self.params.get("SERVER_SOFTWARE", ""))
+        return haproxy is not None and tuple(map(int, haproxy.groups())) < _HAPROXY_MENDED
 
     def send_file(self, fileno: int, offset: int, count: int) -> None:
         """Send bytes of a regular file as STDOUT; the kernel copies them.

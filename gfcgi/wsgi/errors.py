@@ -20,11 +20,13 @@ class ErrorStream:
     has gone the text goes to the log, for it may be the reason.
     """
 
-    __slots__ = ("_request", "_rest")
+    __slots__ = ("_request", "_rest", "line_characters")
 
     def __init__(self, request: Request) -> None:
         self._request = request
         self._rest = ""
+        self.line_characters: int | None = None
+        """Where to break longer lines, for a Web server that would cut them."""
 
     def write(self, text: str) -> int:
         if not isinstance(text, str):
@@ -46,7 +48,18 @@ class ErrorStream:
             self._send(rest)
 
     def _send(self, text: str) -> None:
+        if self.line_characters is not None:
+            text = _broken(text, self.line_characters)
         try:
             self._request.write_error(text.encode("utf-8", "backslashreplace"))
         except RequestAborted:
             log.warning("wsgi.errors, after the Web server has gone: %s", text.rstrip("\n"))
+
+
+def _broken(text: str, most: int) -> str:
+    """Break the lines of ``text`` that are longer than ``most`` characters."""
+    return "\n".join(
+        line[start : start + most]
+        for line in text.split("\n")
+        for start in range(0, max(len(line), 1), most)
+    )

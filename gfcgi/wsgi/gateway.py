@@ -16,6 +16,7 @@ from gfcgi.wsgi.input import Input
 from gfcgi.wsgi.request import Request
 from gfcgi.wsgi.response import Response
 from gfcgi.wsgi.rules import BadRequest, Rules
+from gfcgi.wsgi.webservers import ERROR_LINE_CHARACTERS
 
 __all__ = ["Application", "Gateway"]
 
@@ -23,6 +24,7 @@ log = logging.getLogger("gfcgi.wsgi")
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[Any]]
 
+_AUTHORIZER, _FILTER = int(Role.AUTHORIZER), int(Role.FILTER)
 _ROLE_NAMES: Final = {int(role): role.name for role in Role}
 
 
@@ -92,16 +94,17 @@ class Gateway:
         environ = make_environ(request.params, request.repeated, self._rules)
         role = request.role
         length = content_length(environ)
-        if role == Role.AUTHORIZER:
+        if role == _AUTHORIZER:
             # It has no STDIN (§6.3); what CONTENT_LENGTH it is told is the protected request's.
             length = 0
             environ.pop("CONTENT_LENGTH", None)
         environ.update(self._constants)
         environ["wsgi.input"] = Input(request.stdin, length)
         environ["wsgi.errors"] = errors
+        errors.line_characters = ERROR_LINE_CHARACTERS.get(environ["gfcgi.webserver"])
         environ["gfcgi.role"] = _ROLE_NAMES[role]
         environ["gfcgi.aborted"] = request.aborted
-        if role == Role.FILTER and request.data is not None:
+        if role == _FILTER and request.data is not None:
             environ["gfcgi.data"] = Input(request.data, self._data_length(environ))
         return environ
 

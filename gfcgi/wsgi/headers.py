@@ -44,6 +44,9 @@ HOP_BY_HOP: Final = frozenset(
 _known_names: dict[str, str] = {}
 """Names found to be good, with their lower case; most responses use the same few."""
 
+_known_statuses: set[str] = set()
+"""Statuses found to be good."""
+
 _left_out: set[str] = set()
 """Hop-by-hop names that were logged."""
 
@@ -56,12 +59,16 @@ def check_status(status: object) -> None:
     """Raise HeaderError unless ``status`` is a str such as "200 OK", 200 to 999."""
     if type(status) is not str:
         raise HeaderError(f"the status must be a str, not {type(status).__name__}")
+    if status in _known_statuses:
+        return
     if _STATUS.fullmatch(status) is None:
         if re.match(r"1[0-9]{2}\b", status):
             raise HeaderError(
                 f"status {status!r} is no final response; the Web server sends those itself"
             )
         raise HeaderError(f"status {status!r} is not three digits, a space and a reason")
+    if len(_known_statuses) < _NAMES_KEPT:
+        _known_statuses.add(status)
 
 
 def check_headers(headers: object) -> list[tuple[str, str]]:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["recognise"]
+__all__ = ["ERROR_LINE_CHARACTERS", "recognise"]
+
+ERROR_LINE_CHARACTERS: Final = {"Apache mod_fastcgi": 1000}
+"""What a Web server's error log takes of a line: mod_fastcgi cuts at 1023 bytes."""
 
 _BY_SOFTWARE: Final = (
     ("nginx/", "nginx"),

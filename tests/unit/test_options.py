@@ -29,6 +29,7 @@ EXAMPLES = {
     "debug": ("yes", True),
     "script_name": ("/app/", "/app"),
     "trusted_proxies": ("10.0.0.1,::1", ("10.0.0.1", "::1")),
+    "stderr": ("with-stdout", "with-stdout"),
     "patch": ("OFF", False),
     "log_level": ("DEBUG", "debug"),
     "max_connections": ("1", 1),

@@ -80,3 +80,10 @@ def test_what_the_web_server_cannot_take_any_more_goes_to_the_log(errors, reques
     (record,) = caplog.records
     assert record.levelname == "WARNING"
     assert record.getMessage().endswith("the reason why")
+
+
+def test_lines_that_a_web_server_would_cut_are_broken(errors, request_):
+    errors.line_characters = 4
+    errors.write("1234\n12345\n\n123456789")
+    errors.flush()
+    assert b"".join(sent(request_)) == b"1234\n1234\n5\n\n1234\n5678\n9"
