@@ -6,22 +6,18 @@ The timeouts are short here; nothing is measured but that an end comes at all.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
 import pytest
 import webserver_side as wire
 from running import RunningServer, wait_until
 
 SHORT = 0.3
+ALL = ("params", "idle", "stdin", "stdout")
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[RunningServer]:
-    """A server that has no patience at all."""
-    names = ("params", "idle", "stdin", "stdout")
-    options = {f"{name}_timeout_seconds": SHORT for name in names}
-    with RunningServer(**options) as running:
-        yield running
+def impatient(*names: str) -> RunningServer:
+    """A server with these timeouts short, and all others as they are."""
+    return RunningServer(**{f"{name}_timeout_seconds": SHORT for name in names})
 
 
 @pytest.mark.parametrize(
@@ -35,14 +31,14 @@ def server() -> Iterator[RunningServer]:
     ],
     ids=["a byte", "BEGIN_REQUEST", "PARAMS without end", "half of PARAMS", "half of GET_VALUES"],
 )
-def test_params_that_do_not_come_close_the_connection(server: RunningServer, content: bytes):
-    with server.connect() as connection:
+def test_params_that_do_not_come_close_the_connection(content: bytes):
+    with impatient("params") as server, server.connect() as connection:
         connection.send(content)
         connection.wait_closed()
 
 
 def test_params_that_come_slowly_have_the_same_time_in_all():
-    with RunningServer(params_timeout_seconds=SHORT) as server, server.connect() as connection:
+    with impatient("params") as server, server.connect() as connection:
         content = wire.begin_request(1) + wire.params(1, {"A": "b" * 60_000}, chunk=1)
         with pytest.raises(ConnectionError):  # noqa: PT012 (which of the sends is cut is open)
             for at in range(0, len(content), 100):
@@ -51,20 +47,20 @@ def test_params_that_come_slowly_have_the_same_time_in_all():
     assert "PARAMS" in server.log_at_end
 
 
-def test_a_connection_without_a_request_is_closed(server: RunningServer):
-    with server.connect() as connection:
+def test_a_connection_without_a_request_is_closed():
+    with impatient("idle") as server, server.connect() as connection:
         connection.wait_closed()
 
 
-def test_a_kept_connection_without_a_request_is_closed(server: RunningServer):
-    with server.connect() as connection:
+def test_a_kept_connection_without_a_request_is_closed():
+    with impatient("idle") as server, server.connect() as connection:
         connection.send(wire.request(1, wire.cgi_params(), keep_conn=True))
         assert connection.response(1).body == b"hello world"
         connection.wait_closed()
 
 
-def test_a_body_that_does_not_come_ends_the_request_with_a_page(server: RunningServer):
-    with server.connect() as connection:
+def test_a_body_that_does_not_come_ends_the_request_with_a_page():
+    with impatient("stdin") as server, server.connect() as connection:
         values = wire.cgi_params("POST", "/digest", "key=stalled", b"b" * 100)
         connection.send(wire.begin_request(1, keep_conn=True), wire.params(1, values))
         connection.send(wire.stdin(1, b"b", end=False))
@@ -75,8 +71,8 @@ def test_a_body_that_does_not_come_ends_the_request_with_a_page(server: RunningS
         assert connection.response(1).body == b"hello world"
 
 
-def test_a_web_server_that_does_not_read_is_given_up(server: RunningServer):
-    with server.connect() as connection:
+def test_a_web_server_that_does_not_read_is_given_up():
+    with impatient("stdout") as server, server.connect() as connection:
         query = "key=given-up&count=1000&size=65536"
         connection.send(wire.request(1, wire.cgi_params(path="/chunks", query=query)))
         wait_until(
@@ -85,8 +81,8 @@ def test_a_web_server_that_does_not_read_is_given_up(server: RunningServer):
         )
 
 
-def test_a_request_may_take_longer_than_any_timeout(server: RunningServer):
-    with server.connect() as connection:
+def test_a_request_may_take_longer_than_any_timeout():
+    with impatient(*ALL) as server, server.connect() as connection:
         values = wire.cgi_params(path="/wait", query="key=patience")
         connection.send(wire.request(1, values, keep_conn=True))
         server.wait_noted("patience", "waiting")
@@ -95,12 +91,12 @@ def test_a_request_may_take_longer_than_any_timeout(server: RunningServer):
         assert connection.response(1).body == b"waited patience"
 
 
-def test_an_application_may_take_its_time_before_it_reads(server: RunningServer):
+def test_an_application_may_take_its_time_before_it_reads():
     body = b"b" * 3_000_000
-    with server.connect() as connection:
+    with impatient(*ALL) as server, server.connect() as connection:
         values = wire.cgi_params("POST", "/part", "key=later&bytes=10", body)
-        connection.send(wire.begin_request(1), wire.params(1, values))
-        connection.send(wire.stdin(1, body[:10], end=False))
+        head = wire.begin_request(1) + wire.params(1, values)
+        connection.send(head, wire.stdin(1, body[:10], end=False))
         server.wait_noted("later", "waiting")
         assert not connection.readable(4 * SHORT)
         server.release("later")
@@ -108,8 +104,8 @@ def test_an_application_may_take_its_time_before_it_reads(server: RunningServer)
         assert connection.response(1).body == b"10 2999990"
 
 
-def test_what_timed_out_is_logged_once_with_its_peer(server: RunningServer):
-    with RunningServer(params_timeout_seconds=SHORT) as server:
+def test_what_timed_out_is_logged_once_with_its_peer():
+    with impatient("params") as server:
         with server.connect() as connection:
             connection.send(wire.begin_request(1))
             connection.wait_closed()
