@@ -17,7 +17,13 @@ def _request(arguments: Sequence[str]) -> int:
     return request.main(arguments)
 
 
-COMMANDS = {"serve": serve.main, "request": _request}
+def _config(arguments: Sequence[str]) -> int:
+    from gfcgi.commands import config  # every server's file, which nobody else needs
+
+    return config.main(arguments)
+
+
+COMMANDS = {"serve": serve.main, "request": _request, "config": _config}
 DEFAULT = "serve"
 EXIT_MISUSE = 2
 

@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="An option that is not given comes from the environment variable in brackets. What"
         " the script gives to gfcgi.run wins over both. Without --bind: descriptor 0 or LISTEN_FDS"
         f" where they are listening sockets, else {DEFAULT_BIND}; with --http, only a private"
-        " socket.",
+        " socket. Other commands: request and config, each with a --help of its own.",
         allow_abbrev=False,
     )
     parser.add_argument(

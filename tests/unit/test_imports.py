@@ -20,7 +20,9 @@ MAY_IMPORT = {
     "webserver": {"webserver", "protocol"} | EVERYBODY,
     "server": {"server", "wsgi", "protocol"} | EVERYBODY,
     "process": {"process", "server", "webserver", "wsgi", "protocol", "patched"} | EVERYBODY,
-    "commands": {"commands", "process", "server", "webserver", "protocol"} | EVERYBODY,
+    "configurations": {"configurations"} | EVERYBODY,
+    "commands": {"commands", "configurations", "process", "server", "webserver", "protocol"}
+    | EVERYBODY,
 }
 """The folders of the package, and what of gfcgi each may import, anywhere in its files."""
 

@@ -1,0 +1,341 @@
+"""gfcgi.configurations: what each server's configuration says.
+
+That the servers understand them is tests/servers' part, where they are started with them.
+"""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from gfcgi.configurations import AUTHORIZERS, SERVERS, configuration
+
+SCRIPT = "/srv/hello/hello.fcgi"
+STREAM_ANYWAY = {"apache-cgi", "h2o", "haproxy"}
+"""Servers that pass on what comes, as far as they can, without being asked."""
+
+VALUES = {
+    "url": "/app",
+    "streaming": True,
+    "keep_conn": False,
+    "multiplex": True,
+    "processes": 3,
+    "listen": "127.0.0.1:8080",
+    "server_name": "www.example.org",
+}
+
+
+def written(server, target=SCRIPT, **asked):
+    return configuration(server, target, python="/venv/bin/python", directory="/srv/site", **asked)
+
+
+def directives(text):
+    """The lines that are no comments, without their indentation."""
+    return [line.strip() for line in text.splitlines() if line.strip() and line[0] != "#"]
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_first_comment_says_where_to_save_it(server):
+    lines = written(server).splitlines()
+    first = lines[1] if lines[0].startswith("#!") else lines[0]
+    assert re.fullmatch(r"# (?:At the end of )?/(?:etc|usr)/[\w./-]+", first)
+
+
+@pytest.mark.parametrize("server", SERVERS)
+@pytest.mark.parametrize("url", ["/", "/app"])
+def test_text_is_ready_to_be_saved(server, url):
+    """Nothing is left to be filled in, no line ends in blanks, the last has its end."""
+    text = written(server, **({} if server == "cgi-fcgi" else {"url": url}))
+    assert not re.search(r"None|False|True|\{[a-z_]*\}|[ \t]$|\n\n\n", text, re.MULTILINE)
+    assert text.endswith("\n")
+    assert not text.endswith("\n\n")
+
+
+@pytest.mark.parametrize(
+    ("server", "option"),
+    [(name, option) for name, about in SERVERS.items() for option in sorted(about.takes)],
+)
+def test_every_option_that_a_server_takes_changes_what_is_written(server, option):
+    if (server, option) in {(name, "streaming") for name in STREAM_ANYWAY}:
+        return
+    about = SERVERS[server]
+    asked = {"spawn": True} if option == "processes" and about.starts is not None else {}
+    values = [VALUES[option]] if option in VALUES else list(about.authorizers)
+    if about.always_authorizes and option == "authorizer":
+        values.remove("access")  # the default
+    plain = written(server, **asked)
+    for value in values:
+        assert written(server, **asked, **{option: value}) != plain
+
+
+@pytest.mark.parametrize("server", STREAM_ANYWAY)
+def test_streaming_may_be_asked_of_servers_that_do_so_anyway(server):
+    assert written(server, streaming=True) == written(server)
+
+
+@pytest.mark.parametrize("server", [s for s in SERVERS if SERVERS[s].connects is not None])
+def test_process_of_its_own_is_started_at_the_address_that_the_server_connects_to(server):
+    bind = "127.0.0.1:9123"
+    text = written(server, bind=bind)
+    assert f"/venv/bin/python -m gfcgi {SCRIPT} --bind {bind}" in text
+    assert "9123" in "\n".join(directives(text))
+    if "unix" in SERVERS[server].connects:
+        text = written(server, bind="unix:/run/x/y.sock")
+        assert "--bind unix:/run/x/y.sock" in text
+        assert "/run/x/y.sock" in "\n".join(directives(text))
+
+
+@pytest.mark.parametrize("server", ["nginx", "apache-proxy", "lighttpd", "caddy", "h2o"])
+def test_default_socket_is_named_after_the_target(server):
+    assert "/run/hello/hello.sock" in written(server)
+    assert "/run/mysite/mysite.sock" in written(server, "mysite.wsgi:application")
+
+
+@pytest.mark.parametrize("server", ["haproxy", "apache-authnz"])
+def test_default_address_is_tcp_where_a_socket_is_not_reached_or_not_known(server):
+    assert "127.0.0.1:9000" in "\n".join(directives(written(server)))
+
+
+def test_haproxy_says_that_its_chroot_hides_a_socket():
+    assert "chroot" not in written("haproxy")
+    assert "chroot" in written("haproxy", bind="unix:/run/hello/hello.sock")
+
+
+def test_nginx_divides_the_path_at_the_mount_point_even_with_a_newline_in_it():
+    assert "fastcgi_split_path_info ^()((?s).*)$;" in directives(written("nginx"))
+    lines = directives(written("nginx", url="/a.b"))
+    assert r"fastcgi_split_path_info ^(/a\.b)((?s).*)$;" in lines
+    assert r"location ~ ^/a\.b(?:/|$) {" in lines
+
+
+def test_nginx_keeps_connections_unless_asked_not_to():
+    assert {"upstream hello {", "fastcgi_keep_conn on;"} <= set(directives(written("nginx")))
+    lines = directives(written("nginx", keep_conn=False))
+    assert "fastcgi_pass unix:/run/hello/hello.sock;" in lines
+    assert "fastcgi_keep_conn on;" not in lines
+
+
+def test_apache_proxy_ends_directive_and_url_with_a_slash_or_neither():
+    assert 'ProxyPass / "unix:/run/hello/hello.sock|fcgi://hello/"' in written("apache-proxy")
+    assert 'ProxyPass /app "fcgi://127.0.0.1:9000"' in written(
+        "apache-proxy", url="/app", bind="127.0.0.1:9000"
+    )
+
+
+@pytest.mark.parametrize("server", ["apache-fcgid", "apache-cgi", "apache-fastcgi"])
+def test_apache_alias_ends_with_a_slash_on_both_sides_or_neither(server):
+    assert f"Alias / {SCRIPT}/" in directives(written(server))
+    assert f"Alias /app {SCRIPT}" in directives(written(server, url="/app"))
+
+
+@pytest.mark.parametrize(
+    ("server", "directive"),
+    [
+        ("apache-fcgid", "FcgidPassHeader Authorization"),
+        ("apache-proxy", "CGIPassAuth On"),
+        ("apache-cgi", "CGIPassAuth On"),
+        ("apache-fastcgi", "-pass-header Authorization"),
+        ("haproxy", "pass-header Authorization"),
+    ],
+)
+def test_authorization_passes_where_the_server_keeps_it_to_itself(server, directive):
+    assert directive in "\n".join(directives(written(server)))
+
+
+@pytest.mark.parametrize(
+    ("server", "limit"),
+    [
+        ("apache-fcgid", "FcgidMaxRequestLen 1073741824"),
+        ("nginx", "client_max_body_size 1g;"),
+        ("lighttpd", "server.max-request-size = 1048576"),
+        ("caddy", "max_size 1073741824"),
+        ("h2o", "limit-request-body: 1073741824"),
+    ],
+)
+def test_largest_upload_is_a_gigabyte(server, limit):
+    assert limit in "\n".join(directives(written(server)))
+
+
+@pytest.mark.parametrize(
+    ("server", "timeout"),
+    [
+        ("apache-fcgid", "FcgidIOTimeout 300"),
+        ("apache-proxy", "timeout=300"),
+        ("apache-fastcgi", "-idle-timeout 300"),
+        ("nginx", "fastcgi_read_timeout 300s;"),
+        ("caddy", "read_timeout 300s"),
+        ("h2o", "fastcgi.timeout.io: 300000"),
+        ("haproxy", "timeout server 300s"),
+    ],
+)
+def test_application_may_be_silent_for_as_long_as_gfcgi_waits(server, timeout):
+    assert timeout in "\n".join(directives(written(server)))
+
+
+def test_mod_fastcgi_starts_one_process_when_it_is_needed_or_some_at_once_or_none():
+    dynamic = written("apache-fastcgi", spawn=True)
+    assert "FastCgiConfig -maxClassProcesses 1 -autoUpdate" in dynamic
+    static = written("apache-fastcgi", spawn=True, processes=2)
+    assert f"FastCgiServer {SCRIPT} -processes 2" in static
+    external = written("apache-fastcgi", streaming=True)
+    assert f"FastCgiExternalServer {SCRIPT} -socket /run/hello/hello.sock" in external
+    assert external.count("-flush") == 1
+    tcp = written("apache-fastcgi", "mysite.wsgi", bind="127.0.0.1:9000")
+    assert "FastCgiExternalServer /srv/site/mysite.fcgi -host 127.0.0.1:9000" in tcp
+    assert "-initial-env LANG=C.UTF-8" in dynamic
+    assert "-initial-env" not in external
+
+
+@pytest.mark.parametrize(
+    ("kind", "directive"),
+    [
+        ("access", f"FastCgiAccessChecker {SCRIPT}"),
+        ("authn", f"FastCgiAuthenticator {SCRIPT}"),
+        ("authz", f"FastCgiAuthorizer {SCRIPT}"),
+    ],
+)
+def test_mod_fastcgi_asks_an_authorizer_that_is_always_there(kind, directive):
+    text = written("apache-fastcgi", url="/private", spawn=True, authorizer=kind)
+    assert directive in directives(text)
+    assert f"FastCgiServer {SCRIPT} -processes 1" in text
+    assert "Alias" not in text
+
+
+@pytest.mark.parametrize(
+    ("kind", "provider"), list(zip(AUTHORIZERS, ["authn", "authn", "authz", "authnz"], strict=True))
+)
+def test_mod_authnz_fcgi_asks_an_authorizer(kind, provider):
+    text = written("apache-authnz", url="/private", authorizer=kind)
+    lines = directives(text)
+    assert f"AuthnzFcgiDefineProvider {provider} hello fcgi://127.0.0.1:9000/" in lines
+    assert "<Location /private>" in lines
+    assert any(line.startswith("Require ") for line in lines)
+
+
+def test_lighttpd_takes_no_path_beside_the_mount_point():
+    assert written("lighttpd", url="/a.b").count(r'$HTTP["url"] =~ "^/a\.b(/|$)" {') == 1
+
+
+def test_lighttpd_has_an_empty_script_name_at_the_root():
+    assert '"fix-root-scriptname" => "enable"' in written("lighttpd")
+    assert "fix-root-scriptname" not in written("lighttpd", url="/app")
+
+
+def test_lighttpd_starts_scripts_and_modules():
+    script = written("lighttpd", spawn=True)
+    assert f'"bin-path" => "{SCRIPT}"' in script
+    assert "bin-environment" not in script
+    assert "--bind" not in script
+    module = written("lighttpd", "mysite.wsgi", spawn=True, processes=2)
+    assert '"bin-path" => "/venv/bin/python -m gfcgi mysite.wsgi"' in module
+    assert '"bin-environment" => ( "PYTHONPATH" => "/srv/site" )' in module
+    assert '"max-procs" => 2' in module
+
+
+def test_lighttpd_asks_an_authorizer_before_its_own_files():
+    text = written("lighttpd", authorizer="access")
+    assert '"mode" => "authorizer"' in text
+    assert '"docroot" => server.document-root' in text
+    assert "max-request-size" not in text
+
+
+def test_caddy_says_both_halves_of_the_path_below_the_root():
+    lines = directives(written("caddy", url="/app"))
+    assert "@hello path /app /app/*" in lines
+    assert "env SCRIPT_NAME /app" in lines
+    assert "env PATH_INFO {http.request.uri.path}" in lines
+    assert not any(line.startswith(("env", "@")) for line in directives(written("caddy")))
+
+
+def test_caddy_has_the_address_that_was_asked_for():
+    assert "\n:80 {" in written("caddy")
+    assert "\nwww.example.org {" in written("caddy", server_name="www.example.org")
+    assert "\nwww.example.org:81 {" in written("caddy", server_name="www.example.org", listen="81")
+    assert ":81 {\n\tbind ::1\n" in written("caddy", listen="[::1]:81")
+
+
+def test_caddy_connects_to_an_abstract_socket():
+    assert "reverse_proxy unix/@app {" in written("caddy", bind="unix:@app")
+
+
+def test_h2o_has_gfcgi_told_the_mount_point():
+    assert "--script-name /app" in written("h2o", url="/app")
+    spawned = written("h2o", url="/app", spawn=True)
+    assert f'fastcgi.spawn: "GFCGI_SCRIPT_NAME=/app exec {SCRIPT}"' in spawned
+    assert "script" not in written("h2o").replace("-", "").lower()
+    assert f'fastcgi.spawn: "exec {SCRIPT}"' in written("h2o", spawn=True)
+
+
+def test_h2o_keeps_no_connections():
+    """Kept ones make H2O 2.2.5 abort on an answer that comes before the upload's end."""
+    assert "keepalive" not in written("h2o")
+
+
+def test_h2o_listens_where_it_was_asked_to():
+    assert "listen:\n  port: 80\n" in written("h2o")
+    assert 'listen:\n  host: "127.0.0.1"\n  port: 81\n' in written("h2o", listen="127.0.0.1:81")
+
+
+def test_haproxy_divides_the_path_at_the_mount_point_and_takes_none_beside_it():
+    assert "path-info ^()(/.*)$" in directives(written("haproxy"))
+    assert "default_backend hello" in directives(written("haproxy"))
+    lines = directives(written("haproxy", url="/a.b"))
+    assert r"path-info ^(/a\.b)(/.*)?$" in lines
+    assert "use_backend hello if { path /a.b } || { path_beg /a.b/ }" in lines
+
+
+def test_haproxy_multiplexes_only_when_asked():
+    assert "mpxs-conns" not in written("haproxy")
+    lines = directives(written("haproxy", multiplex=True))
+    assert {"option get-values", "option mpxs-conns", "option max-reqs 1000"} <= set(lines)
+
+
+def test_haproxy_has_a_document_root_even_for_a_module():
+    assert "docroot /srv/hello" in directives(written("haproxy"))
+    assert "docroot /srv/site" in directives(written("haproxy", "mysite"))
+    assert "docroot /" in directives(written("haproxy", "/hello.fcgi"))
+
+
+def test_systemd_makes_the_socket_and_starts_the_service():
+    text = written("systemd")
+    socket, service = text.split("# /etc/systemd/system/hello.service\n")
+    assert "ListenStream=/run/hello/hello.sock" in directives(socket)
+    assert "SocketMode=0660" in directives(socket)
+    assert f"ExecStart={SCRIPT}" in directives(service)
+    assert "TimeoutStopSec=35" in directives(service)
+    assert "Environment" not in service
+
+
+def test_systemd_starts_modules_where_they_are_and_tells_the_mount_point():
+    lines = directives(written("systemd", "mysite.wsgi", url="/app", bind="127.0.0.1:9000"))
+    assert "ExecStart=/venv/bin/python -m gfcgi mysite.wsgi" in lines
+    assert "WorkingDirectory=/srv/site" in lines
+    assert "Environment=GFCGI_SCRIPT_NAME=/app" in lines
+    assert "ListenStream=127.0.0.1:9000" in lines
+    assert not any(line.startswith("Socket") for line in lines)
+
+
+def test_systemd_listens_on_an_abstract_socket():
+    lines = directives(written("systemd", bind="unix:@app"))
+    assert "ListenStream=@app" in lines
+    assert "SocketMode=0660" not in lines
+
+
+def test_spawn_fcgi_hands_the_socket_to_the_script():
+    text = written("spawn-fcgi", url="/app")
+    assert text.startswith("#!/bin/sh\n")
+    assert "export GFCGI_SCRIPT_NAME=/app\nexec spawn-fcgi " in text
+    assert " -s /run/hello/hello.sock -M 0660 " in text
+    assert text.endswith(f" -- {SCRIPT}\n")
+
+
+def test_spawn_fcgi_starts_several_processes_through_multiwatch():
+    text = written("spawn-fcgi", "mysite.wsgi", bind="127.0.0.1:9000", processes=4)
+    assert " -a 127.0.0.1 -p 9000 " in text
+    assert "/usr/bin/multiwatch -f 4 -- /venv/bin/python -m gfcgi mysite.wsgi\n" in text
+    assert "export PYTHONPATH=/srv/site\n" in text
+
+
+def test_cgi_fcgi_connects():
+    assert written("cgi-fcgi").endswith("exec cgi-fcgi -bind -connect /run/hello/hello.sock\n")

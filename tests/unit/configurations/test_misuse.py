@@ -1,0 +1,67 @@
+"""gfcgi.configurations: what cannot be asked for."""
+
+from __future__ import annotations
+
+import pytest
+
+from gfcgi.configurations import SERVERS, configuration
+from gfcgi.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("server", "asked", "message"),
+    [
+        ("ngnix", {}, "SERVER: 'ngnix': did you mean nginx? there are apache-fcgid, "),
+        ("xyz", {}, "SERVER: 'xyz': there are apache-fcgid, "),
+        ("nginx", {"spawn": True}, "--spawn: nginx starts no processes; of use to apache-fcgid, "),
+        ("nginx", {"url": "app"}, "--url: 'app': write a path"),
+        ("nginx", {"bind": "nonsense"}, "--bind: 'nonsense': write unix:PATH"),
+        ("nginx", {"bind": "fd:0"}, "--bind: 'fd:0': nginx can use a UNIX socket's path"),
+        ("nginx", {"bind": "127.0.0.1:0"}, "--bind: '127.0.0.1:0': write the one address"),
+        ("nginx", {"bind": "0.0.0.0:9000"}, "--bind: '0.0.0.0:9000': write the one address"),
+        ("h2o", {"bind": "unix:@app"}, "--bind: 'unix:@app': h2o can use a UNIX socket's path"),
+        (
+            "apache-authnz",
+            {"bind": "unix:/run/x"},
+            "--bind: 'unix:/run/x': apache-authnz can use TCP",
+        ),
+        (
+            "apache-fcgid",
+            {"bind": "127.0.0.1:9"},
+            "--bind: '127.0.0.1:9': apache-fcgid makes a socket",
+        ),
+        ("h2o", {"bind": "unix:/a", "spawn": True}, "--bind: 'unix:/a': h2o makes a socket"),
+        (
+            "lighttpd",
+            {"bind": "127.0.0.1:9", "spawn": True},
+            "--bind: '127.0.0.1:9': lighttpd can use a UNIX socket's path (unix:/run/app.sock)",
+        ),
+        ("nginx", {"multiplex": True}, "--multiplex: nginx has no use for it; of use to haproxy"),
+        ("h2o", {"keep_conn": False}, "--no-keep-conn: h2o has no use for it; of use to apache-pr"),
+        ("nginx", {"processes": 2}, "--processes: 2: nginx has no use for it; of use to apache-f"),
+        (
+            "lighttpd",
+            {"processes": 2},
+            "--processes: 2: lighttpd starts processes only with --spawn",
+        ),
+        ("spawn-fcgi", {"processes": 0}, "--processes: 0: write a number of processes"),
+        ("lighttpd", {"authorizer": "authn"}, "--authorizer: 'authn': lighttpd has access"),
+        ("haproxy", {"server_name": "a"}, "--server-name: 'a': haproxy has no use for it; of use"),
+        ("cgi-fcgi", {"url": "/app"}, "--url: '/app': cgi-fcgi has no use for it; of use to"),
+        ("systemd", {"streaming": True}, "--streaming: systemd has no use for it; of use to"),
+        ("nginx", {"listen": "x"}, "--listen: 'x': write PORT or ADDRESS:PORT"),
+        ("nginx", {"listen": "0"}, "--listen: '0': write PORT or ADDRESS:PORT"),
+        ("nginx", {"listen": "::1:80"}, "--listen: '::1:80': write PORT or ADDRESS:PORT"),
+    ],
+)
+def test_what_cannot_be_is_refused_by_option_and_value(server, asked, message):
+    with pytest.raises(ConfigError) as caught:
+        configuration(server, "/srv/hello.fcgi", **asked)
+    assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize("server", [name for name, about in SERVERS.items() if about.needs_script])
+@pytest.mark.parametrize("target", ["mysite.wsgi", "/srv/site.py:app"])
+def test_server_that_starts_scripts_is_given_one(server, target):
+    with pytest.raises(ConfigError, match=f"TARGET: '{target}': {server} starts scripts"):
+        configuration(server, target, spawn=True)

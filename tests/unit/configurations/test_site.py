@@ -1,0 +1,146 @@
+"""gfcgi.configurations.site: targets, mount points, and what would have to be quoted."""
+
+from __future__ import annotations
+
+import pytest
+
+from gfcgi.addresses import TCPAddress, UnixAddress, parse_address
+from gfcgi.configurations.site import Site, Target, comment, kind, parse_target, parse_url
+from gfcgi.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("text", "target", "name", "starts_itself"),
+    [
+        ("/srv/a/hello.fcgi", Target(path="/srv/a/hello.fcgi"), "hello", True),
+        ("hello.fcgi", Target(path="/here/hello.fcgi"), "hello", True),
+        ("../x/./app.v2.fcgi", Target(path="/x/app.v2.fcgi"), "app-v2", True),
+        ("site.py", Target(path="/here/site.py"), "site", False),
+        ("site.py:make", Target(path="/here/site.py", attribute="make"), "site", False),
+        ("a.fcgi:app", Target(path="/here/a.fcgi", attribute="app"), "a", False),
+        ("bin/started", Target(path="/here/bin/started"), "started", False),
+        ("mysite.wsgi", Target(module="mysite.wsgi"), "mysite", False),
+        ("mysite.wsgi:x.y", Target(module="mysite.wsgi", attribute="x.y"), "mysite", False),
+        ("flask_app", Target(module="flask_app"), "flask_app", False),
+    ],
+)
+def test_target_is_read_as_serve_reads_it(text, target, name, starts_itself):
+    found = parse_target(text, "/here")
+    assert (found, found.name, found.starts_itself) == (target, name, starts_itself)
+
+
+def test_target_is_written_as_serve_reads_it():
+    for text in ("/srv/hello.fcgi", "/srv/site.py:make", "mysite.wsgi", "mysite.wsgi:x.y"):
+        assert str(parse_target(text, "/here")) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["", ":", "a:", ":app", "a-b", "a..b", "1a", "a:b-c", "a b", "/srv/a b.fcgi", "/x/$.py"]
+)
+def test_target_that_names_nothing_or_would_have_to_be_quoted_is_refused(text):
+    with pytest.raises(ConfigError) as caught:
+        parse_target(text, "/here")
+    assert caught.value.source == "TARGET"
+    assert repr(text) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "mount"),
+    [("/", ""), ("/app", "/app"), ("/app/", "/app"), ("/a/b.c/~d", "/a/b.c/~d"), ("//", "")],
+)
+def test_url_is_a_mount_point(url, mount):
+    assert parse_url(url) == mount
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "app", "app/", "/a//b", "/a/../b", "/.", "/a b", "/é", "/%61", "/a?b", "/a#b", "/a\n"],
+)
+def test_url_that_is_no_plain_path_is_refused(url):
+    with pytest.raises(ValueError, match="write"):
+        parse_url(url)
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("unix:/run/a.sock", "unix"),
+        ("unix:@a", "abstract"),
+        ("127.0.0.1:1", "tcp"),
+        ("fd:0", "inherited"),
+    ],
+)
+def test_kind_of_address(address, expected):
+    assert kind(parse_address(address)) == expected
+
+
+@pytest.mark.parametrize(
+    ("changed", "source"),
+    [
+        ({"python": "/a b/python"}, "--python"),
+        ({"directory": "/a'b"}, "--directory"),
+        ({"server_name": "a;b"}, "--server-name"),
+        ({"address": UnixAddress("/run/{x}.sock")}, "--bind"),
+    ],
+)
+def test_what_would_have_to_be_quoted_is_refused_by_its_option(changed, source):
+    values = {"target": Target(module="app"), "address": UnixAddress("/run/a.sock"), **changed}
+    with pytest.raises(ConfigError) as caught:
+        Site(**values)
+    assert caught.value.source == source
+
+
+def site(target="/srv/hello.fcgi", **values):
+    values.setdefault("address", UnixAddress("/run/hello/hello.sock"))
+    return Site(target=parse_target(target, "/here"), directory="/here", **values)
+
+
+def test_script_is_its_own_program_and_the_rest_is_gfcgis():
+    assert site().program() == "/srv/hello.fcgi"
+    assert site("a.py", python="/v/python").program() == "/v/python -m gfcgi /here/a.py"
+    assert site("a:b").program() == "python3 -m gfcgi a:b"
+    assert site("a.fcgi:b").program() == "python3 -m gfcgi /here/a.fcgi:b"
+
+
+def test_environment_has_the_directory_of_modules_and_the_mount_where_it_is_to_be_told():
+    assert site(mount="/app").environment() == {}
+    assert site(mount="/app").environment(tell_mount=True) == {"GFCGI_SCRIPT_NAME": "/app"}
+    assert site().environment(tell_mount=True) == {}
+    assert site("a").environment() == {"PYTHONPATH": "/here"}
+
+
+def test_process_that_runs_on_its_own_makes_its_socket_where_the_web_server_may_connect():
+    lines = site().how_to_start("caddy")
+    assert lines[1:] == [
+        "  sudo install -d -o caddy -g caddy /run/hello",
+        "  sudo -u caddy python3 -m gfcgi /srv/hello.fcgi --bind unix:/run/hello/hello.sock",
+    ]
+
+
+def test_process_of_a_module_is_started_where_the_module_is():
+    assert site("a", address=UnixAddress("@a")).how_to_start("x")[1:] == [
+        "  cd /here",
+        "  sudo -u x python3 -m gfcgi a --bind unix:@a",
+    ]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
+def test_process_on_this_machine_lets_the_web_server_in_by_itself(host):
+    start = site(address=TCPAddress(host, 9000)).how_to_start("x")[-1]
+    assert start.endswith(f"--bind {TCPAddress(host, 9000)}")
+
+
+@pytest.mark.parametrize("host", ["10.0.0.7", "app.example.org"])
+def test_process_on_another_machine_is_told_whom_to_let_in(host):
+    start = site(address=TCPAddress(host, 9000)).how_to_start("x")[-1]
+    assert f"--bind {host}:9000 --allow-from" in start
+
+
+def test_process_is_told_its_mount_point_only_where_the_web_server_does_not():
+    assert "--script-name" not in site(mount="/app").how_to_start("x")[-1]
+    start = site(mount="/app").how_to_start("x", tell_mount=True)[-1]
+    assert start.endswith("--script-name /app")
+
+
+def test_comment_has_no_trailing_space():
+    assert comment("a", "", " b ") == "# a\n#\n#  b\n"
