@@ -2,7 +2,9 @@
 
 What an application puts there goes on the wire of somebody else's Web server, so nothing that could
 end a line early is let through: the request is answered with 500 and the log says why. ``Status``
-comes last, where every Web server takes it: HAProxy overrides one that a Location follows.
+comes last, where every Web server takes it: HAProxy overrides one that a Location follows. Only an
+Authorizer says it first: until lighttpd knows of a refusal it drops all but the Variable- headers,
+and a challenge with them.
 """
 
 from __future__ import annotations
@@ -145,7 +147,9 @@ def find_content_length(headers: list[tuple[str, str]]) -> int | None:
     return int(found)
 
 
-def encode_head(status: str, headers: list[tuple[str, str]], length: int | None) -> bytes:
+def encode_head(
+    status: str, headers: list[tuple[str, str]], length: int | None, *, status_first: bool = False
+) -> bytes:
     """Return the header block; ``length`` is a Content-Length to add, or None.
 
     Raises: HeaderError for what latin-1 cannot encode.
@@ -153,7 +157,8 @@ def encode_head(status: str, headers: list[tuple[str, str]], length: int | None)
     lines = [f"{name}: {value}\r\n" for name, value in headers]
     if length is not None:
         lines.append(f"Content-Length: {length}\r\n")
-    lines.append(f"Status: {status}\r\n\r\n")
+    lines.insert(0 if status_first else len(lines), f"Status: {status}\r\n")
+    lines.append("\r\n")
     try:
         return "".join(lines).encode("latin-1")
     except UnicodeEncodeError as error:

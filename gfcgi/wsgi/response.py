@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
+from gfcgi.protocol.records import Role
 from gfcgi.wsgi.files import FileWrapper
 from gfcgi.wsgi.headers import (
     HeaderError,
@@ -36,6 +37,7 @@ log = logging.getLogger("gfcgi.wsgi")
 
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
+_AUTHORIZER: Final = int(Role.AUTHORIZER)
 _CHARSET: Final = re.compile(r";\s*charset\s*=\s*\"?([^\s;\"]+)", re.IGNORECASE)
 _ONE_RECORD_BYTES: Final = 32 * 1024
 """Up to here a body is copied behind its header block, to be one record and one write."""
@@ -167,7 +169,8 @@ class Response:
                 self._left = None
         if self._left is not None:
             length = None
-        head = encode_head(status, headers, length)
+        authorizes = self._request.role == _AUTHORIZER
+        head = encode_head(status, headers, length, status_first=authorizes)
         if len(head) > _HEAD_WARNING_BYTES:
             log.warning(
                 "a header block of %d bytes: nginx takes %d unless fastcgi_buffer_size says more",

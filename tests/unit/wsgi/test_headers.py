@@ -186,6 +186,13 @@ def test_the_header_block_has_the_status_last_and_an_empty_line():
     assert encode_head("204 No Content", [], None) == b"Status: 204 No Content\r\n\r\n"
 
 
+def test_the_header_block_of_an_authorizer_has_the_status_first():
+    """Where lighttpd has not read of a refusal yet it drops WWW-Authenticate."""
+    assert encode_head("401 No", [("WWW-Authenticate", "Basic")], 0, status_first=True) == (
+        b"Status: 401 No\r\nWWW-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("status", "headers"), [("200 OK", [("A", "€")]), ("200 €", []), ("200 OK", [("A", "\ud800")])]
 )

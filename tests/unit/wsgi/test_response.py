@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import pytest
+import webserver_side as wire
 
 TEXT = [("Content-Type", "text/plain")]
 
@@ -108,6 +109,16 @@ def test_nothing_is_sent_before_the_first_bytes_of_the_body(ask):
 
     ask(application)
     assert [len(calls) for calls in seen] == [0, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("role", "place"), [(wire.RESPONDER, -1), (wire.AUTHORIZER, 0), (wire.FILTER, -1)]
+)
+def test_only_an_authorizer_says_its_status_before_everything_else(ask, role, place):
+    headers = [("WWW-Authenticate", 'Basic realm="x"'), *TEXT]
+    application = answering([b"no"], "401 Unauthorized", headers)
+    request = ask(application, request={"role": role})
+    assert request.response.headers[place] == ("Status", "401 Unauthorized")
 
 
 # -- start_response
