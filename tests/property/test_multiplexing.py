@@ -56,7 +56,7 @@ class Multiplexing(RuleBasedStateMachine):
     def expect(self, *event: object) -> None:
         last = self.expected[-1] if self.expected else ()
         if event[0] in KIND.values() and event[:2] == last[:2] and event[2] and last[2]:
-            event = (*event[:2], last[2] + event[2])  # type: ignore[operator]
+            event = (*event[:2], last[2] + event[2])
             self.expected.pop()
         self.expected.append(event)
 

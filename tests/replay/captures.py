@@ -67,7 +67,7 @@ def events_of_records(content: bytes) -> list[tuple[object, ...]]:
             kind = "Stdin" if record.type == wire.STDIN else "Data"
             last = events[-1] if events else ()
             if record.content and last[:2] == (kind, request_id) and last[2]:
-                events[-1] = (kind, request_id, bytes(last[2]) + record.content)  # type: ignore[call-overload]
+                events[-1] = (kind, request_id, bytes(last[2]) + record.content)
             else:
                 events.append((kind, request_id, record.content))
         elif record.type == wire.ABORT_REQUEST:

@@ -127,7 +127,7 @@ def describe(event: tuple[object, ...]) -> str:
             words = [f"BeginRequest {request_id} {Role(role).name}"]
             words += ["keep_conn"] if keep_conn else []
             words += [f"{name}={value}" for name, value in params]
-            words += [f"again:{name}={value}" for name, value in repeated]  # type: ignore[misc]
+            words += [f"again:{name}={value}" for name, value in repeated]
             return " ".join(words)
         case (str(kind), int(request_id), bytes(content)):
             if not content:
