@@ -390,7 +390,8 @@ class Connection:
                 self._expired("a record has been incomplete for", now - self._last_read)
         elif now - self._last_read > options.idle_timeout_seconds:
             self._close()
-        elif self._draining:
+        elif self._draining or self.core.should_close:
+            # The last writer is done; where it was killed, nobody else says so.
             self._pull()
 
     def _expired(self, what: str, seconds: float) -> None:

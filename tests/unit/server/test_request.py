@@ -246,6 +246,29 @@ def test_a_request_killed_in_its_last_write_still_ends(serving, until, others):
         assert connection.response(1).body == LONG
 
 
+@pytest.mark.parametrize("keep_conn", [True, False])
+def test_a_request_killed_in_the_very_write_of_its_end_still_ends(serving, until, keep_conn):
+    """There is nobody left who would write what is left over."""
+    running = []
+
+    def application(environ, start_response):
+        running.append(gevent.getcurrent())
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [LONG[:400_000]]
+
+    with serving(application) as site, site.connect() as connection:
+        connection.send(begin(keep_conn=keep_conn), wire.stdin(1, b""))
+        until(lambda: blocked(site))
+        gevent.kill(running[0])
+        until(lambda: running[0].dead)
+        assert connection.response().body == LONG[:400_000]
+        if keep_conn:
+            connection.send(begin(), wire.stdin(1, b""))
+            assert connection.response().body == LONG[:400_000]
+        else:
+            connection.wait_closed()
+
+
 def test_what_a_killed_request_left_over_is_lost_with_the_connection(serving, until):
     gate = Gate(writer(LONG))
     running = []

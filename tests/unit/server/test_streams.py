@@ -211,6 +211,16 @@ def test_what_lies_on_disk_is_bounded_however_little_each_read_takes(shared):
     assert largest <= 20 + 7
 
 
+def test_the_disk_file_is_bounded_where_it_is_read_nearly_as_fast_as_it_grows(shared):
+    shared.feed(b"m" * 10)
+    for _ in range(200):
+        if not paused(shared):
+            shared.feed(b"ppp")
+        shared.read(2)
+        if spooled(shared):
+            assert os.fstat(shared._spool._file.fileno()).st_size <= 20 + 3
+
+
 def test_without_a_disk_file_allowed_the_connection_pauses_beyond_memory():
     stream = InputStream(
         FakeConnection(multiplexed=True, multiplexed_buffer_bytes=10, max_spool_bytes=0)

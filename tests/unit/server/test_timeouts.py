@@ -105,6 +105,25 @@ def test_a_header_cut_by_our_own_pause_is_not_the_web_servers_delay(serving, unt
         assert connection.response().body == b"x" * 5000 + b"end"
 
 
+def test_the_time_for_a_header_begins_anew_when_we_read_on(serving, until):
+    gate = Gate(lambda *wsgi: (gate.open.wait(), echo(*wsgi))[1])
+    with (
+        serving(gate, params_timeout_seconds=0.6, stdin_buffer_bytes=1000) as site,
+        site.connect() as connection,
+    ):
+        rest = wire.stdin(1, b"x" * 5000, end=False)
+        connection.send(begin(), rest[:3])
+        until(lambda: site.server.connections and site.only_connection._params_since)
+        following = wire.stdin(1, b"end")
+        connection.send(rest[3:], following[:3])
+        until(lambda: site.only_connection._full_streams)
+        gevent.sleep(0.8)
+        gate.open.set()
+        gevent.sleep(0.2)
+        connection.send(following[3:])
+        assert connection.response().body == b"x" * 5000 + b"end"
+
+
 # -- idle
 
 
@@ -174,20 +193,22 @@ def test_a_slow_body_that_does_come_on_is_received(serving):
         assert connection.response().body == b"x" * 10
 
 
-def test_a_body_is_given_up_however_busy_its_connection_is(serving):
+def test_a_body_is_given_up_however_busy_its_connection_is(serving, until):
     gate = Gate(echo)
 
     def application(environ, start_response):
         return (gate if environ["PATH_INFO"] == "/body" else hello)(environ, start_response)
 
-    with serving(application, stdin_timeout_seconds=SHORT) as site, site.connect() as connection:
+    with serving(application, stdin_timeout_seconds=1000) as site, site.connect() as connection:
         connection.send(begin(1, path="/body"))
-        number = 2
-        while not gate.ended.is_set():
-            connection.send(begin(number), wire.stdin(number, b""))
-            assert connection.response(number).body == b"hello"
-            number += 1
-            assert number < 20_000
+        gate.begun.wait()
+        waiting_since = site.only_connection._requests[1].waiting_since
+        gevent.sleep(SHORT)
+        connection.send(begin(2), wire.stdin(2, b""))
+        assert connection.response(2).body == b"hello"
+        site.only_connection.expire(waiting_since + 999.9)
+        assert not gate.ended.is_set()
+        site.only_connection.expire(waiting_since + 1000.01)
         assert connection.response(1).status == 408
 
 

@@ -62,6 +62,14 @@ def test_lines_of_single_bytes_are_the_same():
     assert list(Input(Pieces(pieces), None)) == list(io.BytesIO(TEXT))
 
 
+def test_a_size_of_zero_takes_nothing():
+    stream = Input(Pieces([TEXT]), None)
+    assert stream.readline(0) == stream.read(0) == b""
+    assert stream.readline() == b"first\n"
+    assert stream.readline(0) == stream.read(0) == b""
+    assert stream.read() == TEXT[6:]
+
+
 def test_a_line_longer_than_any_piece_is_put_together():
     line = b"x" * 300_000 + b"\n"
     pieces = [line[at : at + 70_000] for at in range(0, len(line), 70_000)]
