@@ -55,6 +55,8 @@ class Column:
     bare_mount_has_slash: bool = False
     #: FCGI_STDERR can be read in the Web server's error log.
     logs_stderr: bool = True
+    #: Transport connections are kept for the next request.
+    keeps_connections: bool = False
     #: Cases that cannot be run here: name of the test function -> reason.
     impossible: Mapping[str, str] = field(default_factory=dict)
 
@@ -64,12 +66,24 @@ class Column:
 
 COLUMNS = [
     Column("nginx", Nginx(), holds_back=False),
-    Column("nginx-keepalive", Nginx(keep_conn=True), Bound(tcp=True), holds_back=False),
-    Column("nginx-streaming", Nginx(keep_conn=True, streaming=True), streams_request=True),
+    Column(
+        "nginx-keepalive",
+        Nginx(keep_conn=True),
+        Bound(tcp=True),
+        holds_back=False,
+        keeps_connections=True,
+    ),
+    Column(
+        "nginx-streaming",
+        Nginx(keep_conn=True, streaming=True),
+        streams_request=True,
+        keeps_connections=True,
+    ),
     Column(
         "apache-proxy-unix",
         ApacheProxy(reuse=True),
         streams_request=True,
+        keeps_connections=True,
         bare_mount_has_slash=True,
     ),
     Column(
@@ -147,9 +161,22 @@ COLUMNS = [
         logs_stderr=False,
     ),
     Column("h2o", H2O(), Bound(arguments=("--script-name", "/app")), holds_back=False),
-    Column("h2o-keepalive", H2O(keep_conn=True), Bound(tcp=True), mount="", holds_back=False),
+    Column(
+        "h2o-keepalive",
+        H2O(keep_conn=True),
+        Bound(tcp=True),
+        mount="",
+        holds_back=False,
+        keeps_connections=True,
+    ),
     Column("h2o-spawn", H2O(spawn=True), Application(), mount="", holds_back=False),
-    Column("haproxy", HAProxy(), streams_request=True, chunked_status=400),
+    Column(
+        "haproxy",
+        HAProxy(),
+        streams_request=True,
+        chunked_status=400,
+        keeps_connections=True,
+    ),
     Column(
         "haproxy-noconn",
         HAProxy(keep_conn=False),
@@ -157,6 +184,12 @@ COLUMNS = [
         streams_request=True,
         chunked_status=400,
     ),
-    Column("haproxy-multiplex", HAProxy(multiplex=True), streams_request=True, chunked_status=400),
+    Column(
+        "haproxy-multiplex",
+        HAProxy(multiplex=True),
+        streams_request=True,
+        chunked_status=400,
+        keeps_connections=True,
+    ),
     Column("http-front", Development(), Application(), mount="", streams_request=True),
 ]

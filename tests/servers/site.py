@@ -47,7 +47,7 @@ class Site:
         self.programs: list[Program] = []
         try:
             script = self.root.script(self.source)
-            address = self.column.application.address(self.root)
+            self.address = address = self.column.application.address(self.root)
             self.port = free_port()
             place = Place(self.root, self.port, self.mount, script, address)
             application = self.column.application.start(self.root, script, address)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import signal
 import subprocess
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -45,9 +44,9 @@ class WebServer:
         """What the Web server itself needs in its environment, beside PATH, HOME and TMPDIR."""
         return {}
 
-    def defects(self) -> Mapping[str, str]:
-        """Cases that this version cannot do: name of the test function -> reason."""
-        return {}
+    def holds_stderr(self) -> str:
+        """Why this version gets FCGI_STDERR only together with STDOUT; empty: it gets it at once."""
+        return ""
 
     def version(self) -> str:
         """Name and version as the matrix shows them."""
