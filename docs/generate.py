@@ -1,20 +1,37 @@
-"""Write ``docs/reference/options.md`` from the options themselves.
+"""Write what the pages say twice: the options, and what ``gfcgi config`` prints.
 
-``python docs/generate.py`` writes it, ``python docs/generate.py --print`` shows it.
+``python docs/generate.py`` writes ``docs/reference/options.md`` and, in every page, the block after
+each command that prints a configuration; ``--print`` shows the options, ``--stale`` the pages that
+are not up to date.
 """
 
 from __future__ import annotations
 
 import ast
+import contextlib
 import inspect
+import io
+import re
 import sys
 from dataclasses import fields
 from pathlib import Path
 
 from gfcgi import limits
+from gfcgi.commands import config
 from gfcgi.options import Options, reference_table
 
-PAGE = Path(__file__).parent / "reference" / "options.md"
+ROOT = Path(__file__).parent.parent
+PAGE = ROOT / "docs" / "reference" / "options.md"
+
+PRINTED = re.compile(
+    r"""
+    ^(?P<bin>/[\w./-]*/bin)/gfcgi\ config\ (?P<arguments>[^|\n]+?)(?P<pipe>\ \|[^\n]*)?\n
+    ```\n\n
+    (?P<fence>```\w+\n)(?P<text>.*?)(?P<end>^```$)
+    """,
+    re.MULTILINE | re.DOTALL | re.VERBOSE,
+)
+"""A command at the end of a block, and the next block at once: what the command prints."""
 
 INTRODUCTION = """\
 # Options
@@ -62,8 +79,43 @@ def page() -> str:
     return f"{INTRODUCTION}{reference_table()}\n{REASONS}{''.join(lines)}"
 
 
+def configuration(bin_directory: str, arguments: str) -> str:
+    """What ``BIN_DIRECTORY/gfcgi config ARGUMENTS`` prints, run in the script's directory."""
+    home = str(Path(bin_directory).parent.parent)
+    here = ["--python", f"{bin_directory}/python", "--directory", home]
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        config.main([*arguments.split(), *here])
+    return printed.getvalue()
+
+
+def with_configurations(text: str) -> str:
+    """The page's text with each printed configuration as it is printed now."""
+    return PRINTED.sub(
+        lambda found: found[0].replace(
+            found["fence"] + found["text"],
+            found["fence"] + configuration(found["bin"], found["arguments"]),
+        ),
+        text,
+    )
+
+
+def pages() -> dict[Path, str]:
+    """Every page of the docs and the README, as it is to be."""
+    paths = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    made = {path: with_configurations(path.read_text("utf-8")) for path in paths}
+    return made | {PAGE: page()}
+
+
+def stale() -> list[Path]:
+    """The pages that are not as they are to be."""
+    return [path for path, text in pages().items() if path.read_text("utf-8") != text]
+
+
 if __name__ == "__main__":
     if sys.argv[1:] == ["--print"]:
         sys.stdout.buffer.write(page().encode("utf-8"))
+    elif sys.argv[1:] == ["--stale"]:
+        print(*(path.relative_to(ROOT) for path in stale()), sep="\n", end="")
     else:
-        PAGE.write_text(page(), "utf-8")
+        for path, text in pages().items():
+            path.write_text(text, "utf-8")
