@@ -12,6 +12,7 @@ from .applications import Application, Bound, SpawnFcgi
 from .webservers import (
     H2O,
     ApacheCGI,
+    ApacheFastcgi,
     ApacheFcgid,
     ApacheProxy,
     ApacheSetHandler,
@@ -100,6 +101,27 @@ COLUMNS = [
         Application(),
         concurrency=ONE_REQUEST_EACH,
         accepts_while_reloading=False,
+    ),
+    Column(
+        "apache-fastcgi",
+        ApacheFastcgi(),
+        Application(),
+        streams_request=True,
+        chunked_status=411,
+    ),
+    Column(
+        "apache-fastcgi-static",
+        ApacheFastcgi(static=True),
+        Application(),
+        streams_request=True,
+        chunked_status=411,
+    ),
+    Column(
+        "apache-fastcgi-external",
+        ApacheFastcgi(spawn=False),
+        Bound(tcp=True),
+        streams_request=True,
+        chunked_status=411,
     ),
     Column(
         "apache-cgi",

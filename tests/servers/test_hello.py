@@ -12,7 +12,7 @@ from .columns import Column
 from .exchange import HTTPClient
 from .harness import wait_until
 from .site import Site
-from .webservers import ApacheCGI, ApacheFcgid, ApacheProxy, Development, Nginx
+from .webservers import ApacheCGI, ApacheFastcgi, ApacheFcgid, ApacheProxy, Development, Nginx
 
 pytestmark = pytest.mark.servers
 
@@ -33,6 +33,7 @@ if __name__ == '__main__':
 
 WAYS = [
     Column("mod_fcgid", ApacheFcgid(), Application()),
+    Column("mod_fastcgi", ApacheFastcgi(), Application()),
     Column("spawn-fcgi", Nginx(), SpawnFcgi()),
     Column("bind-behind-nginx", Nginx(), Bound()),
     Column("bind-behind-apache", ApacheProxy(), Bound()),

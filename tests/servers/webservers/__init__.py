@@ -4,6 +4,7 @@ from .apache import ApacheCGI, ApacheFcgid, ApacheProxy, ApacheSetHandler
 from .base import Place, WebServer
 from .caddy import Caddy
 from .development import Development
+from .fastcgi import ApacheFastcgi
 from .h2o import H2O
 from .haproxy import HAProxy
 from .lighttpd import Lighttpd
@@ -11,6 +12,7 @@ from .nginx import Nginx
 
 __all__ = [
     "ApacheCGI",
+    "ApacheFastcgi",
     "ApacheFcgid",
     "ApacheProxy",
     "ApacheSetHandler",
