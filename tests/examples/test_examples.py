@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import os
 import random
@@ -19,6 +20,8 @@ from urllib.parse import urlencode
 
 import pytest
 from webserver_side import (
+    AUTHORIZER,
+    RESPONDER,
     STDOUT,
     Response,
     TransportConnection,
@@ -86,9 +89,11 @@ def wait_until(condition: Callable[[], object], what: str) -> None:
         time.sleep(0.01)
 
 
-def ask(connect: Connect, values: dict[str, str], body: bytes = b"") -> Response:
+def ask(
+    connect: Connect, values: dict[str, str], body: bytes = b"", role: int = RESPONDER
+) -> Response:
     with connect() as connection:
-        connection.send(request(1, values, body))
+        connection.send(request(1, values, body, role=role))
         return connection.response(1)
 
 
@@ -187,4 +192,67 @@ def test_flask_app_is_itself_below_any_mount_point(folder: Path) -> None:
     assert echo.header("Content-Type") == "application/json"
     assert echo.body.replace(b" ", b"").strip() == (
         b'{"files":[],"form":{"greeting":"gr\\u00fc\\u00dfe"},"here":"/app/echo"}'
+    )
+
+
+def basic(user: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+@pytest.fixture(scope="module")
+def authorizer() -> Iterator[Connect]:
+    """examples/authorizer.py, for all of its cases."""
+    with (
+        tempfile.TemporaryDirectory(prefix="gfcgi-") as path,
+        serving(Path(path), str(EXAMPLES / "authorizer.py")) as connect,
+    ):
+        yield connect
+
+
+def test_authorizer_gives_a_cookie_to_whoever_knows_a_password(folder: Path) -> None:
+    with serving(folder, str(EXAMPLES / "authorizer.py")) as connect:
+        stranger = ask(connect, cgi_params())
+        assert stranger.status == 401
+        assert stranger.header("Set-Cookie") is None
+        page = ask(connect, cgi_params(HTTP_AUTHORIZATION=basic("ada", "lovelace")))
+        assert page.status == 200
+        cookie, _, attributes = (page.header("Set-Cookie") or "").partition("; ")
+        assert attributes == "Path=/; HttpOnly; SameSite=Lax"
+        # Apache joins two Cookie header fields with a comma.
+        for shown in (cookie, f"a=1; {cookie}", f"a=1, {cookie}, b=2"):
+            assert ask(connect, cgi_params(HTTP_COOKIE=shown), role=AUTHORIZER).status == 200
+        assert ask(connect, cgi_params(HTTP_COOKIE=cookie[:-1]), role=AUTHORIZER).status == 401
+
+
+@pytest.mark.parametrize(
+    ("shown", "status"),
+    [
+        ({}, 401),
+        ({"HTTP_AUTHORIZATION": basic("ada", "lovelace")}, 200),
+        ({"HTTP_AUTHORIZATION": basic("ada", "")}, 401),
+        ({"HTTP_AUTHORIZATION": basic("nobody", "")}, 401),
+        ({"HTTP_AUTHORIZATION": basic("Zoë", "größer")}, 401),
+        ({"HTTP_AUTHORIZATION": basic("eve", "apple")}, 403),
+        ({"HTTP_AUTHORIZATION": "Basic nonsense"}, 401),
+        ({"HTTP_AUTHORIZATION": "Bearer nonsense"}, 401),
+        ({"HTTP_COOKIE": "visitor=ada"}, 401),
+        # Apache says that much by itself.
+        ({"REMOTE_USER": "ada"}, 401),
+        ({"REMOTE_USER": "ada", "REMOTE_PASSWD": "lovelace"}, 200),
+        ({"REMOTE_USER": "ada", "REMOTE_PASSWD": "größer"}, 401),
+        ({"REMOTE_USER": "ada", "FCGI_APACHE_ROLE": "AUTHORIZER"}, 200),
+        ({"REMOTE_USER": "eve", "FCGI_APACHE_ROLE": "AUTHORIZER"}, 403),
+        ({"REMOTE_USER": "ada", "FCGI_APACHE_ROLE": "ACCESS_CHECKER"}, 401),
+    ],
+)
+def test_authorizer_lets_the_staff_in_and_nobody_else(
+    authorizer: Connect, shown: dict[str, str], status: int
+) -> None:
+    answer = ask(authorizer, cgi_params(**shown), role=AUTHORIZER)
+    assert answer.status == status
+    challenged = (answer.header("WWW-Authenticate") or "").startswith("Basic realm=")
+    assert challenged is (status == 401)
+    told = {"Variable-REMOTE_USER": "ada", "Variable-AUTH_GROUP": "staff"}
+    assert {name: answer.header(name) for name in told} == (
+        told if status == 200 else dict.fromkeys(told)
     )
