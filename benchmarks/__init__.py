@@ -1,0 +1,1 @@
+"""How much a server of FastCGI costs: ``python -m benchmarks`` (see README.md)."""

@@ -1,0 +1,75 @@
+"""What it ran on."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+__all__ = ["machine", "pick_cpus", "programs"]
+
+ROOT = Path(__file__).parent.parent
+
+
+def machine() -> dict[str, str | int]:
+    """The processor, its cores, memory, kernel and Python."""
+    cpuinfo = Path("/proc/cpuinfo").read_text()
+    meminfo = Path("/proc/meminfo").read_text()
+    model = re.search(r"model name\s*: (.*)", cpuinfo)
+    memory = re.search(r"MemTotal: +(\d+)", meminfo)
+    return {
+        "cpu": model[1] if model else platform.machine(),
+        "cores": os.cpu_count() or 1,
+        "memory_gb": round(int(memory[1]) / 1e6) if memory else 0,
+        "kernel": f"{platform.system()} {platform.release().partition('-')[0]}",
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "commit": _commit(),
+    }
+
+
+def _commit() -> str:
+    """The commit that was measured, with a + if the package had changes besides."""
+    try:
+        commit = _git("rev-parse", "--short", "HEAD")
+        changed = _git("status", "--porcelain", "--", "gfcgi")
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return commit + ("+" if changed else "")
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(
+        ["git", *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True, timeout=20
+    )
+    return done.stdout.strip()
+
+
+def programs() -> dict[str, str]:
+    """Versions of the programs that are no Python packages."""
+    found = {}
+    for name, arguments, pattern in (
+        ("nginx", ["-v"], r"nginx/([\d.]+)"),
+        ("wrk", ["-v"], r"wrk (?:debian/)?([\d.]+)"),
+    ):
+        path = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+        if path is not None:
+            done = subprocess.run(
+                [path, *arguments],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                timeout=20,
+                check=False,
+            )
+            version = re.search(pattern, done.stdout)
+            found[name] = version[1] if version else "unknown"
+    return found
+
+
+def pick_cpus() -> tuple[set[int], set[int]]:
+    """Cores for the server and for the load generator: one each, if there are two."""
+    cpus = sorted(os.sched_getaffinity(0))
+    return {cpus[0]}, {cpus[-1]}

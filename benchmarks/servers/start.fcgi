@@ -1,0 +1,9 @@
+#!/usr/bin/env python3
+"""The script whose start is measured, in the form that README shows."""
+
+from applications import hello as application
+
+if __name__ == "__main__":
+    import gfcgi
+
+    gfcgi.run(application)
