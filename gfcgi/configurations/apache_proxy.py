@@ -17,8 +17,7 @@ def apache_proxy(site: Site) -> str:
     - ``ProxyFCGISetEnvIf``: below the root, the mount point alone would arrive as with a slash.
     - ``enablereuse`` is safe: gfcgi keeps its side open for an hour (idle_timeout_seconds), and
       Apache opens another connection where one was closed.
-    - ``retry=0``: after one failed connect Apache would answer 503 for a minute without trying,
-      though the process is long there again.
+    - ``retry`` is not there: a worker outside of a balancer is tried again at once anyway.
     - ``CGIPassAuth``: Apache keeps Authorization to itself otherwise.
     - Uploads are passed on as they come, up to Apache's LimitRequestBody (1 GB by default).
     """
@@ -27,7 +26,7 @@ def apache_proxy(site: Site) -> str:
         where = f"fcgi://{site.address}"
     # Directive and URL both end with a slash, or neither.
     slash = "" if site.mount else "/"
-    options = [f"timeout={TIMEOUT_SECONDS}", "retry=0"]
+    options = [f"timeout={TIMEOUT_SECONDS}"]
     if site.keep_conn:
         options.insert(0, "enablereuse=on")
     if site.streaming:
@@ -67,7 +66,6 @@ def _explained(site: Site) -> list[str]:
         lines.append("enablereuse: connections are kept.")
     lines += [
         f"timeout: after {TIMEOUT_SECONDS} seconds of the application's silence, 504.",
-        "retry: try again at once when the process was not there.",
     ]
     if site.streaming:
         lines.append("flushpackets: what the application sends goes out at once.")
