@@ -6,10 +6,12 @@ import os
 import shlex
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any, NoReturn
 
 from gfcgi.errors import ConfigError
 from gfcgi.options import Options
+from gfcgi.process.holding import held_back
 from gfcgi.process.inherited import (
     FCGI_LISTENSOCK_FILENO,
     forget_listen_fds,
@@ -72,6 +74,14 @@ def _run(application: Callable[..., Any], options: Options) -> None:
         started = f"started with {options.source_of('bind' if options.bind else 'http')}"
     else:
         _say_how_to_run()
+    # A Web server's requests may be waiting: whatever comes now, they are to be answered.
+    with held_back() if fds else nullcontext():
+        _serve(application, options, fds, started)
+
+
+def _serve(
+    application: Callable[..., Any], options: Options, fds: tuple[int, ...], started: str
+) -> None:
     _patch(options)
     from gfcgi.process.listeners import adopt_all, bind_all
     from gfcgi.process.log import log, set_up_logging

@@ -16,11 +16,11 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Final
 
+from gfcgi.process.holding import SIGNALS, let_through
 from gfcgi.process.log import log
 
 __all__ = ["StopSignals"]
 
-SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
 INSISTING: Final = frozenset({signal.SIGTERM, signal.SIGINT})
 IGNORED_IS_MEANT: Final = frozenset({signal.SIGINT, signal.SIGHUP})
 """nohup, and a shell that starts a job in the background, have these ignored on purpose."""
@@ -60,6 +60,7 @@ class StopSignals:
                     continue
                 signal.signal(signum, self.handle)
                 previous[signum] = before
+            let_through()
         except ValueError:
             log.warning("not started in the main thread: signals do not stop this server")
         try:

@@ -70,6 +70,28 @@ def test_it_starts_in_an_empty_environment(start, ask, hello, tmp_path, package_
     assert process.wait() == 0
 
 
+def test_requests_that_wait_for_the_start_are_answered_though_it_is_told_to_stop_meanwhile(
+    start, ask, hello, tmp_path
+):
+    """As at a graceful restart of Apache while mod_fastcgi's script is starting."""
+    script = tmp_path / "told.fcgi"
+    told = (
+        "import os, signal, gfcgi.process.patching as patching\n"
+        "def patch(before=patching.patch):\n"
+        "    os.kill(os.getpid(), signal.SIGUSR1)\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    before()\n"
+        "patching.patch = patch\n"
+    )
+    script.write_text(told + hello.read_text())
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        waiting = [ask(listening.getsockname()) for _ in range(3)]
+        process = start(script, stdin=listening)
+    assert [connection.response(1).body for connection in waiting] == [PAGE] * 3
+    assert process.wait() == 0
+    assert "stopped by SIG" in process.log()
+
+
 @pytest.fixture
 def package_home():
     """Where gfcgi is imported from: a Web server's environment has no PYTHONPATH."""

@@ -9,7 +9,8 @@ from signal import SIGHUP, SIGINT, SIGTERM, SIGUSR1
 
 import pytest
 
-from gfcgi.process.signals import SIGNALS, StopSignals
+from gfcgi.process.holding import SIGNALS, held_back
+from gfcgi.process.signals import StopSignals
 
 
 @pytest.fixture
@@ -112,3 +113,19 @@ def test_outside_the_main_thread_it_serves_without_signals_and_says_so(signals, 
     thread.join(30)
     assert served == [True]
     assert "signals do not stop this server" in caplog.text
+
+
+def test_signals_that_were_held_back_come_when_they_are_handled(signals, calls):
+    with held_back():
+        os.kill(os.getpid(), SIGTERM)
+        assert calls == []
+        with signals.handled():
+            assert calls == ["stop"]
+        assert signals.received == [SIGTERM]
+
+
+def test_signals_are_held_back_no_longer_than_the_body_runs():
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    with held_back():
+        assert set(SIGNALS) <= signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
