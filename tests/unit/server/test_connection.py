@@ -208,6 +208,22 @@ def test_a_web_server_that_asks_whether_it_may_multiplex_is_read_on_for(serving)
         assert connection.response(2).body == b"through"
 
 
+def test_a_second_request_lets_a_paused_connection_read_on(serving):
+    gate = Gate()
+
+    def application(environ, start_response):
+        return (gate if environ["PATH_INFO"] == "/gate" else echo)(environ, start_response)
+
+    with serving(application, stdin_buffer_bytes=1000) as site, site.connect() as connection:
+        unread = wire.stdin(1, b"x" * 2000, end=False)
+        connection.send(begin(1, path="/gate") + unread + begin(2, path="/echo"))
+        gate.begun.wait()
+        connection.send(wire.stdin(2, b"arrived"))
+        assert connection.response(2).body == b"arrived"
+        gate.open.set()
+        assert connection.response(1).body == b"through"
+
+
 def test_where_multiplexing_is_off_it_is_said_and_a_second_request_refused(serving):
     gate = Gate()
     with (

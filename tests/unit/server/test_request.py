@@ -120,6 +120,22 @@ def test_bodies_are_received_while_a_write_is_blocked(serving, until):
         assert connection.response(2).body == LONG
 
 
+def test_questions_are_not_read_while_their_answers_cannot_be_written(serving, until):
+    """Or a Web server that only asks could fill the memory."""
+    questions = 60_000
+    with serving(writer(LONG)) as site, site.connect() as connection:
+        connection.send(begin(), wire.stdin(1, b""))
+        until(lambda: blocked(site))
+        sending = gevent.spawn(connection.send, wire.record(77, 0) * questions)
+        gevent.sleep(0.05)
+        assert not sending.ready()
+        assert len(site.only_connection.core._buffer) <= 65_536
+        assert connection.response().body == LONG
+        while len(connection.management) < questions:
+            connection.read_any()
+        sending.get()
+
+
 def test_aborted_requests_send_nothing_after_a_blocked_write(serving, until):
     """They wait for the lock when the ABORT comes; the wire side is strict about what follows."""
 

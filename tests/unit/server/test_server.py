@@ -134,6 +134,18 @@ def test_accepting_that_fails_for_want_of_descriptors_is_logged_and_goes_on(
     assert "Too many open files" in caplog.text
 
 
+def test_where_others_accept_too_each_takes_one_connection_a_time(listen):
+    assert Server(hello, [listen()], multiprocess=True)._acceptors[0].max_accept == 1
+    assert Server(hello, [listen()])._acceptors[0].max_accept > 1
+
+
+def test_small_records_are_not_held_back_on_tcp(serving, until):
+    with serving(hello, family=socket.AF_INET) as site, site.connect():
+        until(lambda: site.server.connections)
+        sock = site.only_connection._transport._socket
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 # -- who may connect
 
 

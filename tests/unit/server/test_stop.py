@@ -37,6 +37,16 @@ def test_idle_kept_connections_are_closed(serving):
         site.greenlet.get()
 
 
+def test_a_request_that_has_arrived_unread_on_an_idle_connection_is_answered(serving):
+    with serving(hello) as site, site.connect() as connection:
+        connection.send(GET)
+        connection.response()
+        connection.send(GET)
+        site.server.stop()  # before the server has had a turn to read
+        assert connection.response().body == b"hello"
+        connection.wait_closed()
+
+
 def test_running_requests_finish_and_their_connections_are_closed(serving):
     gate = Gate()
     with serving(gate) as site, site.connect() as kept, site.connect() as multiplexed:
