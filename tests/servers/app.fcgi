@@ -119,6 +119,11 @@ def status(request):
     return request.text("status " + code, status=code + " Chosen", extra=extra)
 
 
+def large(request):
+    """Answer with one header of so many bytes."""
+    return request.text("large", extra=[("X-Large", "v" * int(request.arg("bytes", "1")))])
+
+
 def write_errors(request):
     """Write to wsgi.errors and wait for the test to have found it before answering."""
     errors = request.environ["wsgi.errors"]
@@ -268,6 +273,7 @@ ACTIONS = {
     "first_read": first_read,
     "early": early,
     "status": status,
+    "large": large,
     "errors": write_errors,
     "raise": fail,
     "sleep": sleep,

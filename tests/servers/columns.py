@@ -27,6 +27,9 @@ from .webservers import (
 #: How many requests a process has at once, and how many processes there are.
 ONE_PROCESS = "one process has all requests at once"
 ONE_REQUEST_EACH = "mod_fcgid gives a process one request at a time"
+#: What a graceful reload of Apache may answer.
+CGID_AWAY = (503, "mod_cgid's daemon is away for a moment, and requests just then may get 503")
+FCGID_STARTING = (500, "mod_fcgid stops a process that still starts, and its request may get 500")
 PROCESS_EACH = "under CGI every request has a process"
 SEVERAL_PROCESSES = "multiwatch runs several processes on one socket"
 
@@ -56,6 +59,8 @@ class Column:
     bare_mount_has_slash: bool = False
     #: FCGI_STDERR can be read in the Web server's error log.
     logs_stderr: bool = True
+    #: The status of a request that a graceful reload may cost, and why.
+    reload_costs: tuple[int, str] | None = None
     #: Transport connections are kept for the next request.
     keeps_connections: bool = False
     #: Cases that cannot be run here: name of the test function -> reason.
@@ -101,6 +106,7 @@ COLUMNS = [
         Application(),
         concurrency=ONE_REQUEST_EACH,
         accepts_while_reloading=False,
+        reload_costs=FCGID_STARTING,
     ),
     Column(
         "apache-fastcgi",
@@ -129,11 +135,13 @@ COLUMNS = [
         Application(),
         concurrency=PROCESS_EACH,
         streams_request=True,
+        reload_costs=CGID_AWAY,
     ),
     Column(
         "cgi-fcgi",
         ApacheCGI(bridge=True),
         streams_request=True,
+        reload_costs=CGID_AWAY,
         impossible={
             "test_chunked_upload": "cgi-fcgi sends no body without CONTENT_LENGTH",
             "test_early_answer_to_an_upload_reaches_the_http_client": (

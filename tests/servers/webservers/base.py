@@ -45,7 +45,7 @@ class WebServer:
         return {}
 
     def holds_stderr(self) -> str:
-        """Why this version gets FCGI_STDERR only together with STDOUT; empty: it gets it at once."""
+        """Why this version gets FCGI_STDERR only together with STDOUT; empty: at once."""
         return ""
 
     def version(self) -> str:
