@@ -1,7 +1,7 @@
 """The bytes that the load is made of, prepared before anything is measured.
 
-They are written from the specification, and share nothing with gfcgi. The params are those that a
-real nginx has sent: a capture of the test suite.
+They are written from the specification, and share nothing with gfcgi. The params are the 23 that a
+real nginx has sent, a capture of the test suite, and two header fields that every browser adds.
 """
 
 from __future__ import annotations
@@ -19,12 +19,18 @@ __all__ = [
     "Answer",
     "Shape",
     "ask",
+    "captured_params",
     "connect",
+    "encode_head",
     "is_whole",
     "prepare",
 ]
 
-CAPTURE = Path(__file__).parent.parent / "tests/corpus/captures/nginx-split/get_nested.bin"
+CAPTURE = Path(__file__).parent.parent / "tests/corpus/captures/nginx-keepalive/get_qmark.bin"
+BROWSER = (
+    (b"HTTP_USER_AGENT", b"Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"),
+    (b"HTTP_ACCEPT", b"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"),
+)
 
 BEGIN_REQUEST, END_REQUEST, PARAMS, STDIN, STDOUT = 1, 3, 4, 5, 6
 HEADER = struct.Struct(">BBHHBx")
@@ -36,7 +42,7 @@ Params = list[tuple[bytes, bytes]]
 
 @dataclass(frozen=True)
 class Shape:
-    """A request: the capture's, changed in these ways."""
+    """A request: a browser's, changed in these ways."""
 
     keep: bool = True
     cookie_bytes: int = 0
@@ -70,15 +76,20 @@ def prepare(protocol: str, shape: Shape, *, request_id: int = 1) -> tuple[bytes,
     body = b"b" * shape.body_bytes
     if protocol == "http":
         return _http_head(params, keep=shape.keep), body
-    begin = struct.pack(">HB5x", 1, int(shape.keep))
-    block = b"".join(_length(name) + _length(value) + name + value for name, value in params)
-    head = _record(BEGIN_REQUEST, request_id, begin)
-    head += _record(PARAMS, request_id, block) + _record(PARAMS, request_id, b"")
+    head = encode_head(params, keep=shape.keep, request_id=request_id)
     stdin = [
         _record(STDIN, request_id, body[start : start + BODY_RECORD_BYTES])
         for start in range(0, len(body), BODY_RECORD_BYTES)
     ]
     return head, b"".join(stdin) + _record(STDIN, request_id, b"")
+
+
+def encode_head(params: Params, *, keep: bool, request_id: int = 1) -> bytes:
+    """BEGIN_REQUEST for a Responder, and PARAMS to their end."""
+    begin = struct.pack(">HB5x", 1, int(keep))
+    block = b"".join(_length(name) + _length(value) + name + value for name, value in params)
+    head = _record(BEGIN_REQUEST, request_id, begin)
+    return head + _record(PARAMS, request_id, block) + _record(PARAMS, request_id, b"")
 
 
 def _record(record_type: int, request_id: int, content: bytes) -> bytes:
@@ -92,10 +103,10 @@ def _length(text: bytes) -> bytes:
 
 
 def _params(shape: Shape) -> Params:
-    params = list(captured_params())
+    params = [*captured_params(), *BROWSER]
     if shape.cookie_bytes:
         cookie = b"session=" + b"c" * (shape.cookie_bytes - 8)
-        params.insert(-1, (b"HTTP_COOKIE", cookie))
+        params.append((b"HTTP_COOKIE", cookie))
     if shape.body_bytes:
         of_body = {
             b"REQUEST_METHOD": b"POST",
