@@ -55,7 +55,8 @@ class Connection:
     """A transport connection and the requests on it.
 
     ``multiplexed`` is whether the Web server has had two requests active at once, or has asked
-    whether it may: from then on nothing that one request does may stop the reading.
+    whether it may: from then on nothing that one application does may stop the reading for the
+    others. Only a Web server that does not read what we send it holds its connection up.
     """
 
     __slots__ = (

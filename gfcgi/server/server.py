@@ -57,11 +57,13 @@ class Server:
         self.options = options if options is not None else Options()
         self.multiprocess = multiprocess
         self._running: set[ServerRequest] = set()
+        self._reports = RateLimit(log)
         self._gateway = Gateway(
             application,
             multiprocess=multiprocess,
             debug=self.options.debug,
             rules=Rules(self.options.script_name, self.options.trusted_proxies),
+            report=self._reports.warning,
         )
         self._connections: set[Connection] = set()
         self._acceptors = [_Acceptor(self, listener) for listener in listeners]
@@ -69,7 +71,6 @@ class Server:
             ipaddress.ip_network(network) for network in self.options.allow_from or _LOOPBACK
         ]
         self._may_connect = functools.lru_cache(limits.PEERS_REMEMBERED)(self._in_networks)
-        self._reports = RateLimit(log)
         self._overloads = RateLimit(log)
         self._stopping = Event()
         self._empty = Event()

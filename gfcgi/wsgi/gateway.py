@@ -32,7 +32,8 @@ class Gateway:
     """Serves requests with a WSGI application; never raises out of a call.
 
     ``multiprocess`` says whether another process may serve the same application, ``run_once``
-    whether this one ends after the request (CGI); ``rules`` correct what Web servers send.
+    whether this one ends after the request (CGI); ``rules`` correct what Web servers send;
+    ``report`` logs a format and its values where a stranger is to blame.
     """
 
     def __init__(
@@ -44,9 +45,11 @@ class Gateway:
         run_once: bool = False,
         debug: bool = False,
         rules: Rules | None = None,
+        report: Callable[..., None] = log.warning,
     ) -> None:
         self.application = application
         self.debug = debug
+        self._report = report
         self._rules = rules if rules is not None else Rules()
         self._constants: dict[str, Any] = {
             "wsgi.version": (1, 0),
@@ -67,7 +70,12 @@ class Gateway:
             try:
                 environ = self._environ(request, errors)
             except BadRequest as error:
-                log.warning("a request was refused: %s", error)
+                self._report(
+                    "%s, from %s, was refused: %s",
+                    _name(request),
+                    request.params.get("REMOTE_ADDR", "an unknown address"),
+                    error,
+                )
                 response.no_body = request.params.get("REQUEST_METHOD") == "HEAD"
                 response.refuse("400 Bad Request", str(error))
                 return

@@ -83,7 +83,8 @@ class Rules:
             self._record(
                 "repeated-names", _REPEATED_WHY, params, _merged(params, repeated), original
             )
-        shape = frozenset(params)
+        # Not of all names: clients choose those of their header fields.
+        shape = _NAMES_THAT_TELL.intersection(params)
         rules = self._by_shape.get(shape)
         if rules is None:
             rules = self._rules_for(shape)
@@ -405,3 +406,6 @@ RULES: Final = (
     ),
 )
 """In the order in which they apply."""
+
+_NAMES_THAT_TELL: Final = frozenset(name for rule in RULES for name in rule.needs + rule.lacks)
+"""Names whose presence decides which rules can apply."""

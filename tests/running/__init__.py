@@ -44,9 +44,12 @@ def wait_until(
 
 @final
 class RunningServer:
-    """One process; ``options`` are those of ``gfcgi.options.Options``, ``tcp`` asks for a port."""
+    """One process; ``options`` are those of ``gfcgi.options.Options``, ``tcp`` asks for a port.
 
-    def __init__(self, *, tcp: bool = False, **options: object) -> None:
+    ``measured`` is whether coverage may measure it, which keeps some memory for each greenlet.
+    """
+
+    def __init__(self, *, tcp: bool = False, measured: bool = True, **options: object) -> None:
         # Not pytest's own folder: the path of a UNIX socket has at most 107 bytes.
         self._folder = tempfile.TemporaryDirectory(prefix="gfcgi-")
         folder = Path(self._folder.name)
@@ -72,7 +75,11 @@ class RunningServer:
             [sys.executable, "-m", "running.child", json.dumps(config)],
             pass_fds=[listener.fileno(), control.fileno()],
             stdin=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": path},
+            env={
+                name: value
+                for name, value in {**os.environ, "PYTHONPATH": path}.items()
+                if measured or not name.startswith("COVERAGE_PROCESS")
+            },
         )
         # Ours are closed; what connects now waits in the child's, whether it is ready or not.
         listener.close()
