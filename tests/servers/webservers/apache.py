@@ -93,7 +93,7 @@ FcgidMaxRequestLen 1073741824
 FcgidOutputBufferSize 0
 {environment}
 FcgidPassHeader Authorization
-Alias {place.mount} {place.script}
+Alias {place.mount or "/"} {place.script}{"" if place.mount else "/"}
 <Directory {place.script.parent}>
   Options +ExecCGI
   SetHandler fcgid-script

@@ -28,7 +28,7 @@ class Nginx(WebServer):
         if self.streaming:
             extra += ["fastcgi_request_buffering off;", "fastcgi_buffering off;"]
         location = f"""\
-    location {place.mount} {{
+    location {place.mount or "/"} {{
       fastcgi_split_path_info ^({place.mount})(.*)$;
       include /etc/nginx/fastcgi_params;
       fastcgi_param PATH_INFO $fastcgi_path_info;
