@@ -1,0 +1,1 @@
+"""Real applications: the same session under their own server and under gfcgi."""

@@ -1,0 +1,12 @@
+"""Make the database, with one user."""
+
+import os
+
+import django
+from django.core.management import call_command
+
+os.environ["DJANGO_SETTINGS_MODULE"] = "settings"
+os.environ["DJANGO_SUPERUSER_PASSWORD"] = "geheim-ß"
+django.setup()
+call_command("migrate", run_syncdb=True)
+call_command("createsuperuser", username="anna", email="anna@example.org", interactive=False)
