@@ -45,7 +45,7 @@ memory for each request; what follows goes to a temporary file."""
 
 MAX_SPOOL_BYTES: Final = 1 * GIB
 """Body bytes in a request's temporary file; beyond it the whole connection waits until the
-application reads. As large as nginx's own limit for a buffered response (1 GB)."""
+application has read them all. As large as nginx's own limit for a buffered response (1 GB)."""
 
 MAX_DRAIN_BYTES: Final = 100 * MIB
 """Bytes of a body nobody wants that are read and dropped after an early answer, so that the Web
