@@ -7,6 +7,7 @@ place. Nobody is required to have it.
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,12 +24,16 @@ __all__ = ["ApacheFastcgi", "find_mod_fastcgi"]
 
 def find_mod_fastcgi() -> str:
     """The module's path; skips the test where there is none, even in CI."""
+    place = _place()
+    if place is None:
+        pytest.skip("mod_fastcgi is not installed: it has to be built by hand")
+    return str(place)
+
+
+def _place() -> Path | None:
     places = [os.environ.get("GFCGI_MOD_FASTCGI", "")]
     places += [f"{directory}/mod_fastcgi.so" for directory in APACHE_MODULES]
-    for place in filter(None, places):
-        if Path(place).exists():
-            return place
-    pytest.skip("mod_fastcgi is not installed: it has to be built by hand")
+    return next((Path(place) for place in places if place and Path(place).exists()), None)
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,11 @@ class ApacheFastcgi(Apache):
 LoadModule fastcgi_module {find_mod_fastcgi()}
 FastCgiIpcDir {place.root.path}/run/fastcgi
 {text}"""
+
+    def version(self) -> str:
+        place = _place()
+        found = re.search(rb"mod_fastcgi-([\w.-]+)", place.read_bytes()) if place else None
+        return super().version() + (f", mod_fastcgi {found[1].decode()}" if found else "")
 
     @staticmethod
     def _bind(place: Place) -> str:
