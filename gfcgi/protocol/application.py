@@ -27,44 +27,34 @@ is sent: the Web server waits for one, and for a page in STDOUT with it.
 
 from __future__ import annotations
 
-import struct
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from gfcgi import limits
-from gfcgi.errors import Fatal, LimitExceeded, LocalProtocolError, RemoteProtocolError
+from gfcgi.errors import Fatal, LimitExceeded, RemoteProtocolError
 from gfcgi.protocol.events import (
     AbortRequest,
     BeginRequest,
     Data,
-    EndRequest,
     GetValues,
-    GetValuesResult,
-    Stderr,
     Stdin,
-    Stdout,
     UnknownType,
 )
-from gfcgi.protocol.framing import Connection, encode_stream
-from gfcgi.protocol.params import decode_pairs, decode_params, encode_pairs
+from gfcgi.protocol.params import decode_pairs, decode_params
 from gfcgi.protocol.records import (
     BEGIN_REQUEST_BODY,
-    END_REQUEST_BODY,
     HEADER,
     HEADER_BYTES,
     KEEP_CONN,
-    MAX_CONTENT_BYTES,
     NULL_REQUEST_ID,
-    PADDING,
-    UNKNOWN_TYPE_BODY,
     VERSION_1,
     ProtocolStatus,
     RecordType,
-    encode_record,
 )
+from gfcgi.protocol.responses import ActiveRequest, Responses
 from gfcgi.protocol.states import STREAM_TRANSITIONS, State
 
 if TYPE_CHECKING:
-    from gfcgi.protocol.events import Bytes, Event
+    from gfcgi.protocol.events import Event
 
 __all__ = ["ApplicationConnection"]
 
@@ -74,41 +64,12 @@ _ABORT_REQUEST: Final = int(RecordType.ABORT_REQUEST)
 _PARAMS: Final = int(RecordType.PARAMS)
 _STDIN: Final = int(RecordType.STDIN)
 _DATA: Final = int(RecordType.DATA)
-_STDOUT: Final = int(RecordType.STDOUT)
-_STDERR: Final = int(RecordType.STDERR)
 _GET_VALUES: Final = int(RecordType.GET_VALUES)
 _UNKNOWN_TYPE: Final = int(RecordType.UNKNOWN_TYPE)
-_END_REQUEST: Final = int(RecordType.END_REQUEST)
 _DEAD: Final = State.DEAD
 
-_LAST_RECORDS: Final = struct.Struct(">BBHHBx BBHHBx IB3x")
-"""An empty STDOUT record and END_REQUEST."""
 
-
-class _Request:
-    __slots__ = (
-        "block",
-        "block_bytes",
-        "keep_conn",
-        "role",
-        "state",
-        "stderr_begun",
-        "stderr_ended",
-        "stdout_ended",
-    )
-
-    def __init__(self, role: int, keep_conn: bool) -> None:
-        self.role = role
-        self.keep_conn = keep_conn
-        self.state = State.PARAMS
-        self.block: list[bytes] = []
-        self.block_bytes = 0
-        self.stdout_ended = False
-        self.stderr_begun = False
-        self.stderr_ended = False
-
-
-class ApplicationConnection(Connection):
+class ApplicationConnection(Responses):
     """The application's core.
 
     It gives BeginRequest, Stdin, Data, AbortRequest, GetValues and UnknownType; it sends Stdout,
@@ -117,10 +78,7 @@ class ApplicationConnection(Connection):
     """
 
     __slots__ = (
-        "_active",
-        "_close_wanted",
         "_ignored_bytes",
-        "_input_lost",
         "_max_concurrent_requests",
         "_max_params_bytes",
         "_max_params_pairs",
@@ -136,18 +94,10 @@ class ApplicationConnection(Connection):
         max_concurrent_requests: int = limits.MAX_CONCURRENT_REQUESTS_PER_CONNECTION,
     ) -> None:
         super().__init__()
-        self._active: dict[int, _Request] = {}
-        self._close_wanted = False
         self._ignored_bytes = 0
-        self._input_lost = False
         self._max_params_bytes = max_params_bytes
         self._max_params_pairs = max_params_pairs
         self._max_concurrent_requests = max_concurrent_requests
-
-    @property
-    def active_requests(self) -> int:
-        """Requests begun and not ended."""
-        return len(self._active)
 
     @property
     def receiving_params(self) -> bool:
@@ -155,16 +105,6 @@ class ApplicationConnection(Connection):
         if self.has_buffered_data:
             return True
         return any(request.state is State.PARAMS for request in self._active.values())
-
-    @property
-    def should_close(self) -> bool:
-        """Whether closing is ours: no request is active, and one ended without KEEP_CONN (§3.5)."""
-        return self._close_wanted and not self._active
-
-    @property
-    def input_was_lost(self) -> bool:
-        """Whether a request ended while the Web server may still have been sending for it."""
-        return self._input_lost
 
     @property
     def ignored_bytes(self) -> int:
@@ -242,7 +182,7 @@ class ApplicationConnection(Connection):
         request.block = []
         return self._params_complete(request_id, request, block)
 
-    def _params_at_once(self, request_id: int, request: _Request) -> Event | None:
+    def _params_at_once(self, request_id: int, request: ActiveRequest) -> Event | None:
         """Take PARAMS that are in the buffer whole, one record and its empty one.
 
         So nearly every Web server sends them. Whatever is there in another form is left alone.
@@ -269,7 +209,9 @@ class ApplicationConnection(Connection):
         request.state = STREAM_TRANSITIONS[request.role][State.PARAMS][_PARAMS]
         return self._params_complete(request_id, request, buffer[start : start + length])
 
-    def _params_complete(self, request_id: int, request: _Request, block: bytes) -> BeginRequest:
+    def _params_complete(
+        self, request_id: int, request: ActiveRequest, block: bytes
+    ) -> BeginRequest:
         try:
             params, repeated = decode_params(block, max_pairs=self._max_params_pairs)
         except RemoteProtocolError as error:
@@ -288,7 +230,7 @@ class ApplicationConnection(Connection):
                 )
             return None
         if len(content) != BEGIN_REQUEST_BODY.size:
-            request = self._active[request_id] = _Request(0, keep_conn=False)
+            request = self._active[request_id] = ActiveRequest(0, keep_conn=False)
             self._refuse(
                 request_id,
                 request,
@@ -297,7 +239,7 @@ class ApplicationConnection(Connection):
             )
         self._ignored_bytes = 0
         role, flags = BEGIN_REQUEST_BODY.unpack(content)
-        request = _Request(role, keep_conn=bool(flags & KEEP_CONN))
+        request = ActiveRequest(role, keep_conn=bool(flags & KEEP_CONN))
         others = len(self._active)
         self._active[request_id] = request
         if role not in STREAM_TRANSITIONS:
@@ -346,7 +288,7 @@ class ApplicationConnection(Connection):
             f"{RecordType(record_type).name} with request id 0, which is for management", "3.3"
         )
 
-    def _out_of_place(self, request_id: int, request: _Request, record_type: int) -> NoReturn:
+    def _out_of_place(self, request_id: int, request: ActiveRequest, record_type: int) -> NoReturn:
         try:
             name = RecordType(record_type).name
         except ValueError:
@@ -362,7 +304,7 @@ class ApplicationConnection(Connection):
     def _refuse(
         self,
         request_id: int,
-        request: _Request,
+        request: ActiveRequest,
         reason: str,
         *,
         section: str,
@@ -377,129 +319,4 @@ class ApplicationConnection(Connection):
             fatal=Fatal.REQUEST,
             protocol_status=protocol_status,
             http_status=http_status,
-        )
-
-    # -- what is sent
-
-    def send(
-        self, event: Stdout | Stderr | EndRequest | GetValuesResult | UnknownType
-    ) -> list[Bytes]:
-        """Return the buffers to write for ``event``; long stream data is referred to, not copied.
-
-        Raises: LocalProtocolError for a request that is not active, a stream that has ended, or
-        values that no record can hold.
-        """
-        if isinstance(event, Stdout):
-            return self.send_stdout(event.request_id, event.data)
-        if isinstance(event, Stderr):
-            return self._send_stderr(event.request_id, event.data)
-        if isinstance(event, EndRequest):
-            return self.send_end(
-                event.request_id,
-                app_status=event.app_status,
-                protocol_status=event.protocol_status,
-            )
-        if isinstance(event, GetValuesResult):
-            content = encode_pairs(event.values.items())
-            if len(content) > MAX_CONTENT_BYTES:
-                raise LocalProtocolError(
-                    "GET_VALUES_RESULT must fit into one record", section="4.1"
-                )
-            return [encode_record(RecordType.GET_VALUES_RESULT, NULL_REQUEST_ID, content)]
-        if isinstance(event, UnknownType):
-            if not 0 <= event.record_type <= 0xFF:
-                raise LocalProtocolError(f"no record has type {event.record_type}", section="4.2")
-            content = UNKNOWN_TYPE_BODY.pack(event.record_type)
-            return [encode_record(RecordType.UNKNOWN_TYPE, NULL_REQUEST_ID, content)]
-        raise LocalProtocolError(f"an application does not send {event!r}", section="8")
-
-    def send_stdout(self, request_id: int, data: Bytes) -> list[Bytes]:
-        """As ``send(Stdout(request_id, data))``."""
-        request = self._sendable(request_id)
-        if request.stdout_ended:
-            raise self._has_ended("STDOUT", request_id)
-        if len(data) == 0:
-            request.stdout_ended = True
-            return [encode_record(_STDOUT, request_id, b"")]
-        return encode_stream(RecordType.STDOUT, request_id, data)
-
-    def send_stdout_header(self, request_id: int, length: int) -> tuple[bytes, bytes]:
-        """Return header and padding of a STDOUT record whose content is written by other means.
-
-        ``length`` is 1 to MAX_CONTENT_BYTES bytes; so much must come between the two.
-        Raises: LocalProtocolError.
-        """
-        if self._sendable(request_id).stdout_ended:
-            raise self._has_ended("STDOUT", request_id)
-        if not 0 < length <= MAX_CONTENT_BYTES:
-            raise LocalProtocolError(f"no STDOUT record has {length} bytes", section="3.3")
-        padding = -length & 7
-        header = HEADER.pack(VERSION_1, RecordType.STDOUT, request_id, length, padding)
-        return header, PADDING[padding]
-
-    def _send_stderr(self, request_id: int, data: Bytes) -> list[Bytes]:
-        request = self._sendable(request_id)
-        if request.stderr_ended:
-            raise self._has_ended("STDERR", request_id)
-        if len(data) == 0:
-            request.stderr_ended = True
-            return [encode_record(_STDERR, request_id, b"")]
-        request.stderr_begun = True
-        return encode_stream(RecordType.STDERR, request_id, data)
-
-    def send_end(
-        self,
-        request_id: int,
-        data: Bytes = b"",
-        *,
-        app_status: int = 0,
-        protocol_status: int = ProtocolStatus.REQUEST_COMPLETE,
-    ) -> list[Bytes]:
-        """End a request: the last of STDOUT, the ends of its streams, and END_REQUEST.
-
-        They belong into one write, because some Web servers mistake anything less for a broken
-        answer. The request is not active any more.
-        """
-        request = self._sendable(request_id)
-        if len(data) and request.stdout_ended:
-            raise self._has_ended("STDOUT", request_id)
-        try:
-            last = _LAST_RECORDS.pack(
-                *(VERSION_1, _STDOUT, request_id, 0, 0),
-                *(VERSION_1, _END_REQUEST, request_id, END_REQUEST_BODY.size, 0),
-                *(app_status, protocol_status),
-            )
-        except struct.error:
-            raise LocalProtocolError(
-                f"app status {app_status} or protocol status {protocol_status} is out of range",
-                section="5.5",
-                request_id=request_id,
-            ) from None
-        if request.stdout_ended:
-            last = last[HEADER_BYTES:]
-        if request.stderr_begun and not request.stderr_ended:
-            last = encode_record(_STDERR, request_id, b"") + last
-        buffers = encode_stream(RecordType.STDOUT, request_id, data) if len(data) else []
-        if len(buffers) == 1:
-            buffers[0] += last  # type: ignore[operator]
-        else:
-            buffers.append(last)
-        del self._active[request_id]
-        if not request.keep_conn:
-            self._close_wanted = True
-        if request.state is not State.COMPLETE:
-            self._input_lost = True
-        return buffers
-
-    def _sendable(self, request_id: int) -> _Request:
-        request = self._active.get(request_id)
-        if request is None:
-            raise LocalProtocolError(
-                f"request {request_id} is not active", section="3.3", request_id=request_id
-            )
-        return request
-
-    def _has_ended(self, stream: str, request_id: int) -> LocalProtocolError:
-        return LocalProtocolError(
-            f"{stream} has ended already", section="3.3", request_id=request_id
         )
