@@ -20,7 +20,7 @@ class Caddy(WebServer):
 
     plain: bool = False
 
-    reload_signal: ClassVar[signal.Signals | None] = signal.SIGUSR1
+    reload_signal: ClassVar[signal.Signals | None] = None
 
     def command(self, place: Place) -> list[str]:
         address = f"unix/{place.address.path}" if place.address.path else str(place.address)

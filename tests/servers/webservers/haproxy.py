@@ -15,7 +15,7 @@ from .base import Place, WebServer, ask_version
 class HAProxy(WebServer):
     """HAProxy's fcgi-app; ``multiplex`` has many requests at once on one transport connection."""
 
-    reload_signal: ClassVar[signal.Signals | None] = None
+    reload_signal: ClassVar[signal.Signals | None] = signal.SIGUSR2
     keep_conn: bool = True
     multiplex: bool = False
 
@@ -59,7 +59,7 @@ frontend http
 {self.application(place)}
 """
         path = place.root.write("conf/haproxy.cfg", config)
-        return [need("haproxy"), "-db", "-f", str(path)]
+        return [need("haproxy"), "-W", "-db", "-f", str(path)]
 
     def holds_stderr(self) -> str:
         if tuple(map(int, self.version().split()[1].split("."))) >= (2, 6, 14):
