@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 from servers.applications import Address, Application, Bound
 from servers.columns import Column
 from servers.exchange import HTTPClient
@@ -18,8 +20,18 @@ from servers.harness import PrivateRoot, Program, free_port, python_environment,
 from servers.site import Site
 from servers.webservers import ApacheFcgid, HAProxy, Nginx
 
+__all__ = ["WAYS", "Project", "behind", "installed", "own_server", "prepare"]
+
 SITES = Path(__file__).resolve().parent / "sites"
 PREPARE_SECONDS = 120.0
+
+
+def installed(package: str) -> pytest.MarkDecorator:
+    """Skip without the application. It is not imported: one that is there but broken must fail."""
+    return pytest.mark.skipif(
+        importlib.util.find_spec(package) is None,
+        reason="the applications environment of tox has it",
+    )
 
 
 @dataclass(frozen=True)

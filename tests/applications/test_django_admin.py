@@ -7,11 +7,10 @@ import hashlib
 import pytest
 from servers.site import Site
 
-pytest.importorskip("django", reason="the applications environment of tox has it")
-
 from .browser import Browser, Page
+from .deployments import installed
 
-pytestmark = pytest.mark.servers
+pytestmark = [pytest.mark.servers, installed("django")]
 
 SITE = "django_admin"
 READY = "/admin/login/"

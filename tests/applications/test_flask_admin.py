@@ -7,11 +7,10 @@ import json
 import pytest
 from servers.site import Site
 
-pytest.importorskip("flask_admin", reason="the applications environment of tox has it")
-
 from .browser import Browser, Page
+from .deployments import installed
 
-pytestmark = pytest.mark.servers
+pytestmark = [pytest.mark.servers, installed("flask_admin")]
 
 SITE = "flask_files"
 READY = "/login/"

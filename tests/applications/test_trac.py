@@ -7,11 +7,10 @@ import base64
 import pytest
 from servers.site import Site
 
-pytest.importorskip("trac", reason="the applications environment of tox has it")
-
 from .browser import Browser, Page
+from .deployments import installed
 
-pytestmark = pytest.mark.servers
+pytestmark = [pytest.mark.servers, installed("trac")]
 
 SITE = "trac_project"
 READY = "/wiki"
