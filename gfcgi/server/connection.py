@@ -33,7 +33,7 @@ from gfcgi.protocol import (
     UnknownType,
 )
 from gfcgi.server.output import Output
-from gfcgi.server.request import ServerRequest
+from gfcgi.server.request import ServerRequest, overloaded_status
 from gfcgi.server.transport import Transport
 from gfcgi.server.values import MPXS_CONNS, values_of
 from gfcgi.wsgi.pages import error_page
@@ -258,7 +258,11 @@ class Connection:
         if error.fatal is Fatal.TRANSPORT_CONNECTION:
             self._close()
         else:
-            self._refuse(error.request_id, error.http_status, error.protocol_status)
+            status = error.protocol_status
+            if self._requests:
+                beside = next(iter(self._requests.values()))
+                status = overloaded_status(status, beside.params)
+            self._refuse(error.request_id, error.http_status, status)
 
     def _answer(self, event: ProtocolEvent) -> None:
         """Act on the rarer events."""
@@ -275,7 +279,8 @@ class Connection:
 
     def _overload(self, event: BeginRequest) -> None:
         self._server.report_overload()
-        self._refuse(event.request_id, "503 Service Unavailable", ProtocolStatus.OVERLOADED)
+        status = overloaded_status(ProtocolStatus.OVERLOADED, event.params)
+        self._refuse(event.request_id, "503 Service Unavailable", status)
 
     def _refuse(self, request_id: int, http_status: str, protocol_status: int) -> None:
         """Answer a request with a page of ours (§5.5)."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from gevent.event import Event
 
 from gfcgi import limits
 from gfcgi.errors import RequestAborted
-from gfcgi.protocol.records import PADDED_CONTENT_BYTES, Role
+from gfcgi.protocol.records import PADDED_CONTENT_BYTES, ProtocolStatus, Role
 from gfcgi.server.streams import InputStream
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from gfcgi.protocol.events import BeginRequest, Bytes
     from gfcgi.server.connection import Connection
 
-__all__ = ["ServerRequest"]
+__all__ = ["ServerRequest", "overloaded_status"]
 
 log = logging.getLogger("gfcgi.server")
 
@@ -31,6 +32,17 @@ _HAPROXY_MENDED: Final = (2, 6, 14)
 
 _PIECE_BYTES = 8 * PADDED_CONTENT_BYTES
 """Written without letting go of the transport connection, where other requests may wait for it."""
+
+
+def overloaded_status(status: int, params: Mapping[str, str]) -> int:
+    """The protocolStatus (§5.5) that refuses one request and no other.
+
+    HAProxy, in all its versions so far, closes the transport connection on OVERLOADED, and the
+    others that it multiplexes there get 502. The page of ours says 503 all the same.
+    """
+    if status == ProtocolStatus.OVERLOADED and params.get("SERVER_SOFTWARE", "")[:7] == "HAProxy":
+        return ProtocolStatus.REQUEST_COMPLETE
+    return status
 
 
 class ServerRequest:

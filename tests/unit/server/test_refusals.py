@@ -67,3 +67,25 @@ def test_an_error_of_the_connection_closes_it_and_is_logged_once_with_the_peer(
     assert word in record.getMessage()
     assert "UNIX socket, pid" in record.getMessage()
     assert "the transport connection is given up" in record.getMessage()
+
+
+@pytest.mark.parametrize(
+    ("software", "status"),
+    [("HAProxy 2.6.12", wire.REQUEST_COMPLETE), ("nginx/1.22.1", wire.OVERLOADED)],
+)
+@pytest.mark.parametrize(
+    "limit", ["max_concurrent_requests_per_connection", "max_concurrent_requests"]
+)
+def test_haproxy_is_not_told_overloaded_on_which_it_would_end_other_requests(
+    serving, software, status, limit
+):
+    gate = Gate()
+    with serving(gate, **{limit: 2}) as site, site.connect() as connection:
+        for request_id in (1, 2, 3):
+            begun = begin(request_id, SERVER_SOFTWARE=software)
+            connection.send(begun, wire.stdin(request_id, b""))
+        response = connection.response(3)
+        assert (response.protocol_status, response.status) == (status, 503)
+        gate.open.set()
+        for request_id in (1, 2):
+            assert connection.response(request_id).body == b"through"

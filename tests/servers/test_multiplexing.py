@@ -1,0 +1,157 @@
+"""HAProxy multiplexes for real: hundreds of requests at once on a handful of connections.
+
+HAProxy before 3.4-dev10 answers a request with a 500 of its own where its PARAMS do not fit into
+what is left of a buffer (16 KB) in which those of others wait to be sent (its issue 3346). So these
+requests come in groups whose PARAMS fit, each when the application has the one before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from .applications import Bound
+from .columns import Column
+from .connections import established
+from .harness import HERE, wait_until
+from .site import Site
+from .webservers import HAProxy
+
+pytestmark = pytest.mark.servers
+
+REQUESTS = 500
+PER_CONNECTION = 100
+GROUP = 8
+DEADLINE_SECONDS = 120.0
+
+#: Bytes of an upload, and of its first part: HAProxy waits for more than fits into its buffer.
+UPLOAD_BYTES = 60_000
+PART_BYTES = 40_000
+
+#: What option get-values asks for (FCGI_MAX_REQS); it takes the place of option max-reqs.
+LIMIT = ("--max-concurrent-requests-per-connection", str(PER_CONNECTION))
+
+
+@pytest.fixture(params=[LIMIT])
+def site(request: pytest.FixtureRequest) -> Iterator[Site]:
+    """HAProxy with option mpxs-conns, get-values and max-reqs, before an application that waits."""
+    application = Bound(tcp=True, arguments=request.param)
+    column = Column("haproxy-multiplex", HAProxy(multiplex=True), application)
+    running = Site(column, HERE / "held.fcgi", ready="/ready")
+    running.start()
+    yield running
+    faults = running.stop()
+    assert not faults, faults
+
+
+class Held:
+    """One request to /hold: a GET, an upload, or an upload that the HTTP client breaks off."""
+
+    def __init__(self, site: Site, number: int) -> None:
+        self.site = site
+        self.number = number
+        self.upload = number % 5 >= 3
+        self.leaves = number % 5 == 4
+
+    async def send(self) -> None:
+        """Send the request; of a body only the first part."""
+        opened = await asyncio.open_connection("127.0.0.1", self.site.port)
+        self.reader, self.writer = opened
+        line = f"{self.site.mount}/hold?number={self.number} HTTP/1.1\r\n"
+        fields = "Host: localhost\r\nConnection: close\r\n"
+        if self.upload:
+            fields += f"Content-Length: {UPLOAD_BYTES}\r\n"
+        method, part = ("POST ", b"x" * PART_BYTES) if self.upload else ("GET ", b"")
+        self.writer.write((method + line + fields + "\r\n").encode() + part)
+        await self.writer.drain()
+
+    def leave(self) -> None:
+        """Close the HTTP connection in mid-upload."""
+        self.writer.transport.abort()
+
+    async def finish(self) -> None:
+        """Send the rest of the body and check the answer, which is this request's own."""
+        length = 0
+        if self.upload:
+            self.writer.write(b"x" * (UPLOAD_BYTES - PART_BYTES))
+            await self.writer.drain()
+            length = UPLOAD_BYTES
+        head, _, body = (await self.reader.read()).partition(b"\r\n\r\n")
+        self.writer.close()
+        assert head.split()[1:2] == [b"200"], (self.number, head)
+        assert body == b"%d %d" % (self.number, length)
+
+
+def counts(site: Site) -> dict[str, int]:
+    """What the application has counted so far."""
+    found: dict[str, int] = json.loads((site.state / "counts.json").read_bytes())
+    return found
+
+
+async def reach(site: Site, name: str, wanted: int) -> None:
+    """Wait until the application has counted so many."""
+    await asyncio.to_thread(
+        wait_until, lambda: counts(site)[name] == wanted, f"{wanted} {name}", DEADLINE_SECONDS
+    )
+
+
+async def send_all(site: Site) -> list[Held]:
+    """Send every request: GETs in groups, uploads, which fill a buffer of HAProxy, one by one."""
+    requests = [Held(site, number) for number in range(REQUESTS)]
+    plain = [request for request in requests if not request.upload]
+    groups = [plain[at : at + GROUP] for at in range(0, len(plain), GROUP)]
+    groups += [[request] for request in requests if request.upload]
+    sent = 0
+    for group in groups:
+        await asyncio.gather(*(request.send() for request in group))
+        sent += len(group)
+        await reach(site, "here", sent)
+    return requests
+
+
+async def exchange(site: Site) -> None:
+    requests = await send_all(site)
+    connections = established(site.address)
+    assert REQUESTS // PER_CONNECTION <= connections <= 2 * REQUESTS // PER_CONNECTION
+    staying = [request for request in requests if not request.leaves]
+    for request in requests:
+        if request.leaves:
+            request.leave()
+    (site.state / "open").touch()
+    await reach(site, "aborted", REQUESTS - len(staying))
+    await asyncio.gather(*(request.finish() for request in staying))
+    assert counts(site) == {
+        "here": 0,
+        "most": REQUESTS,
+        "whole": len(staying),
+        "aborted": REQUESTS - len(staying),
+    }
+    # Nobody's ABORT cost another request its transport connection.
+    assert established(site.address) <= connections
+
+
+def test_500_requests_at_once_on_a_handful_of_connections_with_aborts_among_them(
+    site: Site,
+) -> None:
+    asyncio.run(asyncio.wait_for(exchange(site), DEADLINE_SECONDS))
+    assert "Traceback" not in site.application_log()
+
+
+async def refuse_the_ninth(site: Site) -> None:
+    requests = [Held(site, 5 * number) for number in range(GROUP)]
+    await asyncio.gather(*(request.send() for request in requests))
+    await reach(site, "here", GROUP)
+    assert established(site.address) == 1
+    reply = await asyncio.to_thread(site.get, "/ready")
+    assert reply.status == 503
+    (site.state / "open").touch()
+    await asyncio.gather(*(request.finish() for request in requests))
+    assert site.get("/ready").status == 200
+
+
+@pytest.mark.parametrize("site", [("--max-concurrent-requests", str(GROUP))], indirect=True)
+def test_a_request_too_many_gets_503_and_costs_the_others_nothing(site: Site) -> None:
+    asyncio.run(asyncio.wait_for(refuse_the_ninth(site), DEADLINE_SECONDS))
