@@ -49,6 +49,8 @@ def test_kept_connection_that_gfcgi_closes_while_idle_hurts_nobody(
 def test_kept_connections_are_used_again(site: Site, request: pytest.FixtureRequest) -> None:
     if not site.column.keeps_connections:
         differs(request, "no transport connection is kept")
+        assert site.get("/hello").status == 200
+        wait_until(lambda: established(site.address) == 0, "the end of the transport connection")
         return
     assert site.get("/hello").status == 200
     before = established(site.address)
