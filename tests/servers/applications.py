@@ -6,6 +6,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from gfcgi.configurations import configuration
+
 from .harness import PrivateRoot, Program, free_port, need, python_environment, wait_until
 
 
@@ -18,6 +20,11 @@ class Address:
 
     def __str__(self) -> str:
         return self.path or f"127.0.0.1:{self.port}"
+
+    @property
+    def bind(self) -> str:
+        """The address as ``--bind`` has it."""
+        return f"unix:{self.path}" if self.path else str(self)
 
 
 @dataclass(frozen=True)
@@ -52,8 +59,7 @@ class Bound(Application):
     arguments: tuple[str, ...] = ()
 
     def command(self, script: Path, address: Address) -> list[str]:
-        bind = f"unix:{address.path}" if address.path else str(address)
-        return [sys.executable, "-m", "gfcgi", str(script), "--bind", bind, *self.arguments]
+        return [sys.executable, "-m", "gfcgi", str(script), "--bind", address.bind, *self.arguments]
 
 
 @dataclass(frozen=True)
@@ -63,11 +69,13 @@ class SpawnFcgi(Application):
     forks: int = 0
 
     def command(self, script: Path, address: Address) -> list[str]:
-        where = (
-            ["-s", address.path] if address.path else ["-a", "127.0.0.1", "-p", str(address.port)]
+        need("spawn-fcgi")
+        if self.forks:
+            need("multiwatch")
+        printed = configuration(
+            "spawn-fcgi", str(script), bind=address.bind, processes=self.forks or None
         )
-        watch = [need("multiwatch"), "-f", str(self.forks), "--"] if self.forks else []
-        return [need("spawn-fcgi"), "-n", *where, "--", *watch, str(script)]
+        return ["/bin/sh", "-c", printed, "start", "-n"]
 
 
 def wait_for_socket(program: Program, address: Address) -> None:

@@ -15,7 +15,6 @@ from .webservers import (
     ApacheFastcgi,
     ApacheFcgid,
     ApacheProxy,
-    ApacheSetHandler,
     Caddy,
     Development,
     HAProxy,
@@ -55,8 +54,6 @@ class Column:
     notices_leaving: bool = True
     #: New requests are served while one that began before a graceful reload still runs.
     accepts_while_reloading: bool = True
-    #: The bare mount point looks like the mount point with a slash.
-    bare_mount_has_slash: bool = False
     #: FCGI_STDERR can be read in the Web server's error log.
     logs_stderr: bool = True
     #: The status of a request that a graceful reload may cost, and why.
@@ -90,16 +87,13 @@ COLUMNS = [
         ApacheProxy(reuse=True),
         streams_request=True,
         keeps_connections=True,
-        bare_mount_has_slash=True,
     ),
     Column(
         "apache-proxy-tcp",
         ApacheProxy(),
         Bound(tcp=True),
         streams_request=True,
-        bare_mount_has_slash=True,
     ),
-    Column("apache-sethandler", ApacheSetHandler(), streams_request=True),
     Column(
         "apache-fcgid",
         ApacheFcgid(),
@@ -182,24 +176,15 @@ COLUMNS = [
         chunked_status=411,
         accepts_while_reloading=False,
     ),
-    Column("caddy", Caddy(), streams_request=True, logs_stderr=False),
-    Column(
-        "caddy-plain",
-        Caddy(plain=True),
-        Bound(tcp=True, arguments=("--script-name", "/app")),
-        streams_request=True,
-        logs_stderr=False,
-    ),
+    Column("caddy", Caddy(streaming=True), streams_request=True, logs_stderr=False),
     Column("h2o", H2O(), Bound(arguments=("--script-name", "/app")), holds_back=False),
     Column(
-        "h2o-keepalive",
-        H2O(keep_conn=True),
-        Bound(tcp=True),
-        mount="",
+        "h2o-tcp",
+        H2O(),
+        Bound(tcp=True, arguments=("--script-name", "/app")),
         holds_back=False,
-        keeps_connections=True,
     ),
-    Column("h2o-spawn", H2O(spawn=True), Application(), mount="", holds_back=False),
+    Column("h2o-spawn", H2O(spawn=True), Application(), holds_back=False),
     Column(
         "haproxy",
         HAProxy(),

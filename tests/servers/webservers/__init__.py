@@ -1,6 +1,6 @@
 """The Web servers of the table, one file each."""
 
-from .apache import ApacheCGI, ApacheFcgid, ApacheProxy, ApacheSetHandler
+from .apache import ApacheCGI, ApacheFcgid, ApacheProxy
 from .base import Place, WebServer
 from .caddy import Caddy
 from .development import Development
@@ -15,7 +15,6 @@ __all__ = [
     "ApacheFastcgi",
     "ApacheFcgid",
     "ApacheProxy",
-    "ApacheSetHandler",
     "Caddy",
     "Development",
     "H2O",

@@ -1,12 +1,13 @@
-"""Apache 2.4: mod_fcgid, mod_proxy_fcgi in two spellings, plain CGI and cgi-fcgi behind it."""
+"""Apache 2.4: mod_fcgid, mod_proxy_fcgi, plain CGI and cgi-fcgi behind it."""
 
 from __future__ import annotations
 
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
+from gfcgi.configurations import configuration
 from servers.harness import missing, need, python_environment
 
 from .base import Place, WebServer, ask_version
@@ -82,62 +83,22 @@ class ApacheFcgid(Apache):
     processes: int = 4
 
     def application(self, place: Place) -> str:
-        environment = "\n".join(
-            f'FcgidInitialEnv {name} "{value}"' for name, value in python_environment().items()
-        )
         return f"""\
 FcgidIPCDir {place.root.path}/run
 FcgidProcessTableFile {place.root.path}/run/fcgid_shm
-FcgidMaxProcessesPerClass {self.processes}
-FcgidMaxRequestLen 1073741824
-FcgidOutputBufferSize 0
-{environment}
-FcgidPassHeader Authorization
-Alias {place.mount or "/"} {place.script}{"" if place.mount else "/"}
-<Directory {place.script.parent}>
-  Options +ExecCGI
-  SetHandler fcgid-script
-</Directory>"""
+{environment_by("FcgidInitialEnv")}
+{place.printed("apache-fcgid", spawn=True, processes=self.processes, streaming=True)}"""
 
 
 @dataclass(frozen=True)
 class ApacheProxy(Apache):
-    """mod_proxy_fcgi, by ProxyPass, to an application that was started independently."""
+    """mod_proxy_fcgi, to an application that was started independently."""
 
     modules: tuple[str, ...] = ("proxy", "proxy_fcgi")
     reuse: bool = False
 
     def application(self, place: Place) -> str:
-        where = f"fcgi://{place.address}"
-        if place.address.path:
-            where = f"unix:{place.address.path}|fcgi://localhost"
-        reuse = "on" if self.reuse else "off"
-        return f"""\
-# SetEnvIf and not SetEnv, which comes too late for mod_proxy_fcgi.
-SetEnvIf Request_URI . proxy-fcgi-pathinfo=unescape
-ProxyPass {place.mount} "{where}" enablereuse={reuse} flushpackets=on
-<Location {place.mount}>
-  CGIPassAuth On
-</Location>"""
-
-
-@dataclass(frozen=True)
-class ApacheSetHandler(Apache):
-    """mod_proxy_fcgi by SetHandler in a Location."""
-
-    modules: tuple[str, ...] = ("proxy", "proxy_fcgi")
-
-    def application(self, place: Place) -> str:
-        where = f"fcgi://{place.address}/"
-        if place.address.path:
-            where = f"unix:{place.address.path}|fcgi://localhost/"
-        return f"""\
-<Proxy "fcgi://{"localhost" if place.address.path else place.address}/" flushpackets=on>
-</Proxy>
-<Location {place.mount}>
-  SetHandler "proxy:{where}"
-  CGIPassAuth On
-</Location>"""
+        return place.printed("apache-proxy", keep_conn=self.reuse, streaming=True)
 
 
 @dataclass(frozen=True)
@@ -148,19 +109,18 @@ class ApacheCGI(Apache):
     bridge: bool = False
 
     def application(self, place: Place) -> str:
-        script = place.script
         if self.bridge:
-            text = f"#!/bin/sh\nexec {need('cgi-fcgi')} -bind -connect {place.address}\n"
-            script = place.root.write("www/bridge.cgi", text, 0o755)
-        environment = "\n".join(
-            f'SetEnv {name} "{value}"' for name, value in python_environment().items()
-        )
+            need("cgi-fcgi")
+            text = configuration("cgi-fcgi", str(place.script), bind=place.address.bind)
+            place = replace(place, script=place.root.write("www/bridge.cgi", text, 0o755))
         return f"""\
 ScriptSock {place.root.path}/run/cgid.sock
-{environment}
-Alias {place.mount} {script}
-<Directory {script.parent}>
-  Options +ExecCGI
-  SetHandler cgi-script
-  CGIPassAuth On
-</Directory>"""
+{environment_by("SetEnv")}
+{place.printed("apache-cgi", spawn=True)}"""
+
+
+def environment_by(directive: str) -> str:
+    """What the script needs to run under this Python, a directive for each variable."""
+    return "\n".join(
+        f'{directive} {name} "{value}"' for name, value in python_environment().items()
+    )

@@ -1,7 +1,8 @@
 """One small class for each Web server: its configuration, its command, its signals and its logs.
 
-A class writes two texts: what a person would put in the Web server's configuration for one
-application, and around it what makes a private instance of it (its port, logs and process id).
+What a person would put into the Web server's configuration for an application is what ``python -m
+gfcgi config`` prints, as it is. A class adds what makes a private instance of the Web server: its
+modules, logs, process id and the like.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ import signal
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from gfcgi.configurations import configuration
 from servers.applications import Address
 from servers.harness import SYSTEM_PATH, PrivateRoot
 
@@ -26,6 +28,17 @@ class Place:
     mount: str
     script: Path
     address: Address
+
+    @property
+    def listen(self) -> str:
+        """Where the Web server listens, as the command's ``--listen`` has it."""
+        return f"127.0.0.1:{self.port}"
+
+    def printed(self, server: str, **asked: Any) -> str:
+        """What ``python -m gfcgi config SERVER`` prints for this place."""
+        if not asked.get("spawn"):
+            asked.setdefault("bind", self.address.bind)
+        return configuration(server, str(self.script), url=self.mount or "/", **asked)
 
 
 @dataclass(frozen=True)

@@ -13,31 +13,14 @@ from .base import Place, WebServer, ask_version
 
 @dataclass(frozen=True)
 class Caddy(WebServer):
-    """Caddy, with the mount point cut off by handle_path and given back by env; or ``plain``.
-
-    Plain, it takes no part of the path for the mount point: gfcgi must be told.
-    """
-
-    plain: bool = False
+    """Caddy; with ``streaming`` it sends on at once what is no event stream, too."""
 
     reload_signal: ClassVar[signal.Signals | None] = None
+    streaming: bool = False
 
     def command(self, place: Place) -> list[str]:
-        address = f"unix/{place.address.path}" if place.address.path else str(place.address)
-        how = f"""\
-	handle_path {place.mount}* {{
-		reverse_proxy {address} {{
-			transport fastcgi {{
-				env SCRIPT_NAME {place.mount}
-				env PATH_INFO {{http.request.uri.path}}
-			}}
-		}}
-	}}"""
-        if self.plain:
-            how = f"""\
-	reverse_proxy {place.mount}* {address} {{
-		transport fastcgi
-	}}"""
+        printed = place.printed("caddy", streaming=self.streaming, listen=place.listen)
+        site = place.root.write("conf/site", printed)
         config = f"""\
 {{
 	admin off
@@ -47,10 +30,7 @@ class Caddy(WebServer):
 		output file {place.root.path}/logs/error.log
 	}}
 }}
-http://:{place.port} {{
-	bind 127.0.0.1
-{how}
-}}
+import {site}
 """
         path = place.root.write("conf/Caddyfile", config)
         return [need("caddy"), "run", "--config", str(path), "--adapter", "caddyfile"]

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from gfcgi.configurations import configuration
 from servers.harness import python_environment
 
 from .apache import APACHE_MODULES, Apache
@@ -44,13 +43,10 @@ class ApacheFastcgi(Apache):
     static: bool = False
 
     def application(self, place: Place) -> str:
-        text = configuration(
+        text = place.printed(
             "apache-fastcgi",
-            str(place.script),
-            url=place.mount,
             streaming=True,
             spawn=self.spawn,
-            bind=None if self.spawn else self._bind(place),
             processes=1 if self.static else None,
         )
         initial = [f"-initial-env {name}={value}" for name, value in python_environment().items()]
@@ -64,7 +60,3 @@ FastCgiIpcDir {place.root.path}/run/fastcgi
         place = _place()
         found = re.search(rb"mod_fastcgi-([\w.-]+)", place.read_bytes()) if place else None
         return super().version() + (f", mod_fastcgi {found[1].decode()}" if found else "")
-
-    @staticmethod
-    def _bind(place: Place) -> str:
-        return f"unix:{place.address.path}" if place.address.path else str(place.address)

@@ -16,20 +16,7 @@ class H2O(WebServer):
     """H2O; it gives the whole path as PATH_INFO, so that gfcgi must be told a mount point."""
 
     reload_signal: ClassVar[signal.Signals | None] = None
-    keep_conn: bool = False
     spawn: bool = False
-
-    def application(self, place: Place) -> str:
-        """The lines below one path."""
-        if self.spawn:
-            lines = [f'fastcgi.spawn: "exec {place.script}"']
-        elif place.address.path:
-            lines = [f"fastcgi.connect: {{port: {place.address.path}, type: unix}}"]
-        else:
-            lines = [f"fastcgi.connect: {{host: 127.0.0.1, port: {place.address.port}}}"]
-        if self.keep_conn:
-            lines.append("fastcgi.timeout.keepalive: 5000")
-        return "\n".join("        " + line for line in lines)
 
     def command(self, place: Place) -> list[str]:
         root = place.root.path
@@ -38,15 +25,7 @@ pid-file: {root}/run/h2o.pid
 error-log: {root}/logs/error.log
 num-threads: 1
 temp-buffer-path: {root}/tmp
-listen:
-  host: 127.0.0.1
-  port: {place.port}
-hosts:
-  default:
-    paths:
-      "{place.mount or "/"}":
-{self.application(place)}
-"""
+{place.printed("h2o", spawn=self.spawn, listen=place.listen)}"""
         path = place.root.write("conf/h2o.conf", config)
         return [need("h2o"), "-c", str(path)]
 

@@ -19,47 +19,22 @@ class HAProxy(WebServer):
     keep_conn: bool = True
     multiplex: bool = False
 
-    def application(self, place: Place) -> str:
-        """The fcgi-app section and the backend."""
-        where = f"unix@{place.address.path}" if place.address.path else str(place.address)
-        options = ["option keep-conn" if self.keep_conn else "no option keep-conn"]
-        server = f"server application {where} proto fcgi"
-        if self.multiplex:
-            options += ["option get-values", "option mpxs-conns", "option max-reqs 1000"]
-            server += " pool-max-conn 1"
-        lines = "\n".join("  " + option for option in options)
-        return f"""\
-fcgi-app wsgi
-  log-stderr global
-  docroot {place.root.path}/www
-  path-info ^({place.mount})(/.*)?$
-  pass-header Authorization
-{lines}
-backend application
-  use-fcgi-app wsgi
-  http-reuse always
-  {server}"""
-
     def command(self, place: Place) -> list[str]:
-        config = f"""\
+        config = """\
 global
   maxconn 1000
   nbthread 1
   log stdout format raw local0 info
 defaults
-  mode http
   log global
-  timeout connect 5s
-  timeout client 60s
-  timeout server 60s
   option httplog
-frontend http
-  bind 127.0.0.1:{place.port}
-  default_backend application
-{self.application(place)}
 """
         path = place.root.write("conf/haproxy.cfg", config)
-        return [need("haproxy"), "-W", "-db", "-f", str(path)]
+        printed = place.printed(
+            "haproxy", keep_conn=self.keep_conn, multiplex=self.multiplex, listen=place.listen
+        )
+        sections = place.root.write("conf/sections.cfg", printed)
+        return [need("haproxy"), "-W", "-db", "-f", str(path), "-f", str(sections)]
 
     def holds_stderr(self) -> str:
         if tuple(map(int, self.version().split()[1].split("."))) >= (2, 6, 14):

@@ -20,29 +20,11 @@ class Lighttpd(WebServer):
     spawn: bool = False
 
     def application(self, place: Place) -> str:
-        """The fastcgi.server entry."""
+        """The lines for one application."""
         if self.spawn:
-            environment = ", ".join(
-                f'"{name}" => "{value}"' for name, value in python_environment().items()
-            )
-            how = f"""\
-    "bin-path" => "{place.script}",
-    "socket" => "{place.root.path}/run/lighttpd.sock",
-    "max-procs" => 1,
-    "bin-copy-environment" => ( "PATH" ),
-    "bin-environment" => ( {environment} ),"""
-        elif place.address.path:
-            how = f'    "socket" => "{place.address.path}",'
-        else:
-            how = f'    "host" => "127.0.0.1", "port" => {place.address.port},'
-        streams = 2 if self.streaming else 0
-        return f"""\
-server.stream-request-body = {streams}
-server.stream-response-body = {streams}
-fastcgi.server = ( "{place.mount}" => ((
-{how}
-    "check-local" => "disable"
-)) )"""
+            bind = f"unix:{place.root.path}/run/lighttpd.sock"
+            return place.printed("lighttpd", spawn=True, bind=bind, streaming=self.streaming)
+        return place.printed("lighttpd", streaming=self.streaming)
 
     def command(self, place: Place) -> list[str]:
         root = place.root.path
@@ -60,6 +42,9 @@ server.upload-dirs = ( "{root}/tmp" )
 """
         path = place.root.write("conf/lighttpd.conf", config)
         return [need("lighttpd"), "-D", "-f", str(path)]
+
+    def environment(self) -> dict[str, str]:
+        return python_environment() if self.spawn else {}
 
     def version(self) -> str:
         return "lighttpd " + ask_version([need("lighttpd"), "-v"], r"lighttpd/([\d.]+)")
