@@ -19,7 +19,8 @@ def haproxy(site: Site) -> str:
     - ``http-reuse always`` uses kept connections for every request: gfcgi closes none for an hour
       (idle_timeout_seconds), HAProxy gives idle ones up after seconds.
     - ``get-values`` asks gfcgi how many requests a connection may have (FCGI_MAX_REQS);
-      ``mpxs-conns`` sends so many of them at once.
+      ``mpxs-conns`` sends so many of them at once. Only where it is asked for: before 3.4, in a
+      burst, HAProxy answers some by itself with 500 (its issue 3346).
     - HAProxy streams both ways by itself, and has no limit for uploads.
     """
     application = [
