@@ -54,7 +54,7 @@ from gfcgi.protocol.responses import ActiveRequest, Responses
 from gfcgi.protocol.states import STREAM_TRANSITIONS, State
 
 if TYPE_CHECKING:
-    from gfcgi.protocol.events import Event
+    from gfcgi.protocol.events import Bytes, Event
 
 __all__ = ["ApplicationConnection"]
 
@@ -135,7 +135,7 @@ class ApplicationConnection(Responses):
             self._out_of_place(request_id, request, record_type)
         return True
 
-    def _stream_data(self, record_type: int, request_id: int, piece: bytes) -> Event | None:
+    def _stream_data(self, record_type: int, request_id: int, piece: Bytes) -> Event | None:
         request = self._active.get(request_id)
         if request is None or request.state is _DEAD:
             return None

@@ -68,7 +68,10 @@ class AbortRequest:
 
 @dataclass(slots=True)
 class StreamEvent:
-    """A piece of a stream; empty ``data`` is the stream's end."""
+    """A piece of a stream; empty ``data`` is the stream's end.
+
+    A long piece from the application's core is a memoryview of what was received.
+    """
 
     request_id: int
     data: Bytes

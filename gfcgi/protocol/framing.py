@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Connection", "encode_stream"]
 
+_VIEWED_BYTES = 4 * 1024
+"""From here on a piece of a stream is a view of what was received, not a copy."""
+
 _COPIED_CONTENT_BYTES = 16 * 1024
 """Up to here one buffer with header, content and padding is cheaper than three."""
 
@@ -92,7 +95,9 @@ class Connection(ABC):
                 event = self._stream_data(self._type, self._request_id, piece)
             else:
                 if self._skip:
-                    self._skip -= len(self._take(self._skip))
+                    skipped = min(self._skip, len(self._buffer) - self._offset)
+                    self._offset += skipped
+                    self._skip -= skipped
                     if self._skip:
                         return NEED_DATA
                 offset = self._offset
@@ -127,11 +132,12 @@ class Connection(ABC):
             if event is not None:
                 return event
 
-    def _take(self, most: int) -> bytes:
+    def _take(self, most: int) -> Bytes:
         start = self._offset
-        piece = self._buffer[start : start + most]
-        self._offset = start + len(piece)
-        return piece
+        end = self._offset = min(start + most, len(self._buffer))
+        if end - start < _VIEWED_BYTES:
+            return self._buffer[start:end]
+        return memoryview(self._buffer)[start:end]
 
     def _fail(self, reason: str, section: str) -> RemoteProtocolError:
         self._failure = RemoteProtocolError(
@@ -148,7 +154,7 @@ class Connection(ABC):
         """
 
     @abstractmethod
-    def _stream_data(self, record_type: int, request_id: int, piece: bytes) -> Event | None:
+    def _stream_data(self, record_type: int, request_id: int, piece: Bytes) -> Event | None:
         """Take a piece of a stream."""
 
     @abstractmethod

@@ -58,7 +58,7 @@ class ActiveRequest:
         self.role = role
         self.keep_conn = keep_conn
         self.state = State.PARAMS
-        self.block: list[bytes] = []
+        self.block: list[Bytes] = []
         self.block_bytes = 0
         self.stdout_ended = False
         self.stderr_begun = False

@@ -93,8 +93,8 @@ class WebServerConnection(Connection):
             raise self._fail(f"{RecordType(record_type).name} after its end", "3.3")
         return True
 
-    def _stream_data(self, record_type: int, request_id: int, piece: bytes) -> Event | None:
-        return (Stdout if record_type == _STDOUT else Stderr)(request_id, piece)
+    def _stream_data(self, record_type: int, request_id: int, piece: Bytes) -> Event | None:
+        return (Stdout if record_type == _STDOUT else Stderr)(request_id, bytes(piece))
 
     def _record(self, record_type: int, request_id: int, content: bytes) -> Event | None:
         if request_id == NULL_REQUEST_ID:

@@ -174,7 +174,7 @@ class Connection:
                 elif type(event) is Stdin:
                     request = self._requests.get(event.request_id)
                     if request is not None:
-                        request.stdin.feed(event.data)  # type: ignore[arg-type]
+                        request.stdin.feed(event.data)
                         if request is self._ready and not event.data:
                             self._start(request)
                 elif type(event) is BeginRequest:
@@ -185,7 +185,7 @@ class Connection:
                 elif type(event) is Data:
                     request = self._requests.get(event.request_id)
                     if request is not None and request.data is not None:
-                        request.data.feed(event.data)  # type: ignore[arg-type]
+                        request.data.feed(event.data)
                 else:
                     self._aside(self._answer, event)
                     return

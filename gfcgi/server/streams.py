@@ -18,6 +18,7 @@ from gevent.hub import Waiter, get_hub
 from gfcgi.errors import RequestAborted
 
 if TYPE_CHECKING:
+    from gfcgi.protocol.events import Bytes
     from gfcgi.server.connection import Connection
 
 __all__ = ["InputStream"]
@@ -42,7 +43,7 @@ class InputStream:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._pieces: deque[bytes] = deque()
+        self._pieces: deque[Bytes] = deque()
         self._offset = 0
         self._memory_bytes = 0
         self._spool: _Spool | None = None
@@ -54,7 +55,7 @@ class InputStream:
 
     # -- the connection's side
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: Bytes) -> None:
         """Take what arrived; b"" is the stream's end."""
         if not data:
             self.ended = True
@@ -75,7 +76,7 @@ class InputStream:
                 connection.pause_for(self)
         self._wake()
 
-    def _spool_to_disk(self, data: bytes) -> bool:
+    def _spool_to_disk(self, data: Bytes) -> bool:
         """Append to the temporary file; return whether it may not grow any more."""
         try:
             if self._spool is None:
@@ -106,8 +107,8 @@ class InputStream:
 
     # -- the application's side
 
-    def read(self, most: int) -> bytes:
-        """Return 1 to ``most`` bytes, waiting for them; b"" at the stream's end.
+    def read(self, most: int) -> Bytes:
+        """Return 1 to ``most`` bytes, waiting for them; empty at the stream's end.
 
         Raises: RequestAborted.
         """
@@ -122,7 +123,7 @@ class InputStream:
                 return b""
             self._wait()
 
-    def _read_memory(self, most: int) -> bytes:
+    def _read_memory(self, most: int) -> Bytes:
         piece = self._pieces[0]
         start = self._offset
         if len(piece) - start > most:
@@ -177,7 +178,7 @@ class _Spool:
         """Bytes that were not read yet."""
         return self.size - self._read_at
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: Bytes) -> None:
         self._file.seek(self.size)
         self.size += self._file.write(data)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gfcgi.errors import RequestAborted
+from gfcgi.protocol.events import Bytes
 from gfcgi.wsgi.request import InputStream
 
 __all__ = ["Input"]
@@ -31,7 +32,7 @@ class Input:
         self._buffer = b""
         self._position = 0
 
-    def _more(self, most: int) -> bytes:
+    def _more(self, most: int) -> Bytes:
         """Return further bytes of the stream, b"" at the end."""
         left = self._left
         if left is None:
@@ -59,14 +60,16 @@ class Input:
     def read(self, size: int | None = -1) -> bytes:
         """Return ``size`` bytes, fewer only at the end; all that is left without ``size``."""
         if size is None or size < 0:
-            pieces = [self._buffered(len(self._buffer))]
+            pieces: list[Bytes] = [self._buffered(len(self._buffer))]
             while piece := self._more(_PIECE_BYTES):
                 pieces.append(piece)
             return b"".join(pieces)
-        first = self._buffered(size) if self._buffer else self._more(size) if size else b""
+        if not size:
+            return b""
+        first = self._buffered(size) if self._buffer else self._more(size)
         missing = size - len(first)
         if not missing or not first:
-            return first
+            return bytes(first)
         pieces = [first]
         while missing and (piece := self._more(missing)):
             pieces.append(piece)
@@ -78,7 +81,7 @@ class Input:
         most = size if size >= 0 else _PIECE_BYTES
         if self._buffer or not most:
             return self._buffered(most)
-        return self._more(most)
+        return bytes(self._more(most))
 
     def readline(self, size: int | None = -1) -> bytes:
         """Return bytes up to and with the next LF, at most ``size`` of them."""
@@ -91,7 +94,7 @@ class Input:
         pieces = []
         while True:
             if not self._buffer:
-                self._buffer = self._more(_PIECE_BYTES)
+                self._buffer = bytes(self._more(_PIECE_BYTES))
                 if not self._buffer:
                     break
             start = self._position

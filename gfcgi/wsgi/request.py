@@ -19,8 +19,8 @@ class AbortEvent(Protocol):
 class InputStream(Protocol):
     """STDIN or DATA as it arrives."""
 
-    def read(self, most: int) -> bytes:
-        """Return 1 to ``most`` bytes, waiting for them; b"" at the stream's end.
+    def read(self, most: int) -> Bytes:
+        """Return 1 to ``most`` bytes, waiting for them; empty at the stream's end.
 
         Raises: RequestAborted if the rest will never come.
         """
