@@ -28,6 +28,10 @@ ONE_PROCESS = "one process has all requests at once"
 ONE_REQUEST_EACH = "mod_fcgid gives a process one request at a time"
 #: What a graceful reload of Apache may answer.
 CGID_AWAY = (503, "mod_cgid's daemon is away for a moment, and requests just then may get 503")
+FASTCGI_QUEUED = (
+    500,
+    "mod_fastcgi throws its socket away with those who wait in it, and they may get 500",
+)
 FCGID_STARTING = (500, "mod_fcgid stops a process that still starts, and its request may get 500")
 PROCESS_EACH = "under CGI every request has a process"
 SEVERAL_PROCESSES = "multiwatch runs several processes on one socket"
@@ -107,6 +111,7 @@ COLUMNS = [
         ApacheFastcgi(),
         Application(),
         streams_request=True,
+        reload_costs=FASTCGI_QUEUED,
         chunked_status=411,
     ),
     Column(
@@ -114,6 +119,7 @@ COLUMNS = [
         ApacheFastcgi(static=True),
         Application(),
         streams_request=True,
+        reload_costs=FASTCGI_QUEUED,
         chunked_status=411,
     ),
     Column(

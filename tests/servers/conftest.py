@@ -1,18 +1,19 @@
-"""The running columns as a fixture, and the matrix that a run can leave behind.
+"""The running columns as a fixture, and the page of the docs that a run can leave behind.
 
-``GFCGI_SERVERS_MATRIX=FILE`` in the environment writes the table of what was seen to FILE.
+``GFCGI_SERVERS_MATRIX=FILE`` in the environment writes the page of what was seen to FILE; with
+``--collect-only``, the same page with no outcome in its cells.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Generator, Iterator
-from pathlib import Path
 
 import pytest
 
 from .columns import COLUMNS, Column
-from .matrix import Matrix
+from .harness import HERE
+from .matrix import AUTHORIZERS, REQUESTS, Matrix
 from .site import Site
 
 MATRIX = pytest.StashKey[Matrix]()
@@ -29,7 +30,6 @@ def running(request: pytest.FixtureRequest) -> Iterator[Site]:
     That everything stops when told to, and leaves no process behind, is part of the test.
     """
     column: Column = request.param
-    request.config.stash[MATRIX].saw(column)
     site = Site(column)
     site.start()
     yield site
@@ -51,17 +51,38 @@ def site(running: Site, request: pytest.FixtureRequest) -> Site:
     return running
 
 
+def cell_of(item: pytest.Item) -> tuple[str, Column, str] | None:
+    """The table, the column and the case that a test stands for; None where it is in no table."""
+    callspec = getattr(item, "callspec", None)
+    if callspec is None or not item.path.is_relative_to(HERE):
+        return None
+    if "running" in callspec.params:
+        title, column = REQUESTS, callspec.params["running"]
+    elif "guarded" in callspec.params:
+        title, column = AUTHORIZERS, callspec.params["guarded"][0]
+    else:
+        return None
+    variant = callspec.id.removeprefix(column.name)
+    return title, column, getattr(item, "originalname", item.name) + variant.replace("-", "_")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        cell = cell_of(item)
+        if cell is not None:
+            title, column, case = cell
+            config.stash[MATRIX].tables[title].declare(column, case)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    callspec = getattr(item, "callspec", None)
-    if callspec is not None and "running" in callspec.params:
-        column: Column = callspec.params["running"]
-        variant = callspec.id.removeprefix(column.name)
-        case = getattr(item, "originalname", item.name) + variant.replace("-", "_")
-        item.config.stash[MATRIX].add(column, case, report)
+    cell = cell_of(item)
+    if cell is not None:
+        title, column, case = cell
+        item.config.stash[MATRIX].tables[title].add(column, case, report)
     arguments = getattr(item, "funcargs", {})
     if report.failed and call.when == "call" and "site" in arguments:
         site: Site = arguments["site"]
@@ -72,4 +93,6 @@ def pytest_runtest_makereport(
 def pytest_sessionfinish(session: pytest.Session) -> None:
     path = os.environ.get("GFCGI_SERVERS_MATRIX")
     if path:
-        Path(path).write_text(session.config.stash[MATRIX].markdown())
+        run = not session.config.option.collectonly
+        page = session.config.stash[MATRIX].page(run=run)
+        (session.config.invocation_params.dir / path).write_text(page, "utf-8")
