@@ -85,6 +85,7 @@ def decode_pairs(block: bytes) -> Pairs:
 
     Raises: RemoteProtocolError if a length overruns the block. Source: FastCGI 1.0 §3.4.
     """
+    # The loop of decode_params once more: sharing it would cost each pair a call.
     text = block.decode("latin-1")
     end = len(block)
     pairs = []
