@@ -50,6 +50,13 @@ DEFECTS: Final = (
     ),
     Defect(
         "HAProxy (seen: 2.6.12)",
+        "It closes a kept connection, and opens another for the next request, where the last byte"
+        " that Content-Length has announced and END_REQUEST come in two reads",
+        "It costs time and no request. An application that returns its body as a list of one, and"
+        " not by a generator, has all of it sent at once",
+    ),
+    Defect(
+        "HAProxy (seen: 2.6.12)",
         "A chunked upload of more than 16 KB gets 400",
         "Another Web server where uploads come without Content-Length",
     ),

@@ -55,10 +55,11 @@ def test_kept_connections_are_used_again(site: Site, request: pytest.FixtureRequ
     seen: set[str] = set()
     with site.client() as client:
         for _ in range(60):
-            assert client.request("GET", f"{site.mount}/hello").status == 200
+            # Without a body all of a response comes in one read. HAProxy 2.6 gives a connection up
+            # where the last byte of Content-Length and END_REQUEST come in two.
+            assert client.request("GET", f"{site.mount}/status?code=304").status == 304
             seen |= established(site.address)
-    # HAProxy 2.6 gives one up now and then that nobody has closed, and opens another.
-    assert 1 <= len(seen) <= 30
+    assert 1 <= len(seen) <= 5
 
 
 @final
