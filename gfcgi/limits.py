@@ -72,9 +72,6 @@ GRACEFUL_TIMEOUT_SECONDS: Final = 30.0
 RECV_BYTES: Final = 64 * KIB
 """Asked of the socket in one read: a full record."""
 
-DISCRETE_CONTENT_BYTES: Final = 65_535
-"""Content of a management record kept until it is complete: what contentLength can say (§3.3)."""
-
 HELD_STDERR_BYTES: Final = 8 * KIB
 """STDERR kept back until there is STDOUT to go with it, for a Web server that needs that: half of
 HAProxy's buffer (16 KB), so that one read brings both."""

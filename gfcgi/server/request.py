@@ -49,7 +49,6 @@ class ServerRequest:
     """Implements ``gfcgi.wsgi.request.Request``."""
 
     __slots__ = (
-        "__weakref__",
         "_connection",
         "aborted",
         "data",
