@@ -12,8 +12,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Network, IPv6Network
@@ -33,8 +32,7 @@ UNIX_PATH_BYTES: Final = 107
 """What fits into ``sockaddr_un.sun_path`` with its closing NUL (unix(7))."""
 
 
-@dataclass(frozen=True)
-class UnixAddress:
+class UnixAddress(NamedTuple):
     """A UNIX socket; ``path`` begins with ``@`` when it is abstract."""
 
     path: str
@@ -51,8 +49,7 @@ class UnixAddress:
         return f"unix:{self.path}"
 
 
-@dataclass(frozen=True)
-class TCPAddress:
+class TCPAddress(NamedTuple):
     """A host (name or literal address, without brackets) and a port; port 0 takes a free one."""
 
     host: str
@@ -62,8 +59,7 @@ class TCPAddress:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-@dataclass(frozen=True)
-class InheritedSocket:
+class InheritedSocket(NamedTuple):
     """A descriptor that already listens when we start."""
 
     fd: int

@@ -8,10 +8,9 @@ environment, that over the default; an environment variable that is empty counts
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
-from typing import Any, ClassVar, Final, Literal
+from typing import Any, ClassVar, Final, Literal, NamedTuple
 
 from gfcgi import limits, option_parsers
 from gfcgi.addresses import parse_address, parse_network
@@ -36,8 +35,7 @@ GROUPS: Final = {
 }
 
 
-@dataclass(frozen=True)
-class Described:
+class Described(NamedTuple):
     """What an option's metadata holds.
 
     ``parse`` gives the option's value from a text or a keyword's value (``option_parsers``).
@@ -309,6 +307,8 @@ class Options:
         names = [option.name for option in fields(cls)]
         for keyword in keywords:
             if keyword not in names:
+                import difflib  # for this alone
+
                 close = difflib.get_close_matches(keyword, names, 1)
                 hint = f"; did you mean {close[0]}=?" if close else ""
                 raise ConfigError(

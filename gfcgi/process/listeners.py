@@ -1,23 +1,28 @@
-"""The sockets that a process listens on: bound here, or inherited."""
+"""The sockets that a process listens on: bound here, or inherited.
+
+What binding UNIX sockets takes is imported where it is done: a process that a Web server started
+has its socket, and a request waiting.
+"""
 
 from __future__ import annotations
 
 import errno
 import socket
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 from gfcgi.addresses import InheritedSocket, TCPAddress, is_loopback, parse_address
 from gfcgi.errors import ConfigError
 from gfcgi.options import Options
 from gfcgi.process.inherited import adopt, name_of
-from gfcgi.process.unix import SocketFile, listen_privately, listen_unix
+
+if TYPE_CHECKING:
+    from gfcgi.process.unix import SocketFile
 
 __all__ = ["Listener", "adopt_all", "bind_all", "private_listener"]
 
 
-@dataclass(frozen=True)
-class Listener:
+class Listener(NamedTuple):
     """A socket that listens, what to call it in the log, and its file if we made one."""
 
     socket: socket.socket
@@ -57,6 +62,8 @@ def adopt_all(fds: Iterable[int]) -> list[Listener]:
 
 def private_listener(options: Options) -> Listener:
     """A UNIX socket that only this user can reach."""
+    from gfcgi.process.unix import listen_privately
+
     sock, file = listen_privately(options)
     return Listener(sock, name_of(sock), file=file)
 
@@ -78,6 +85,8 @@ def _listen(text: str, options: Options) -> list[Listener]:
             return [_inherited(address.fd)]
         if isinstance(address, TCPAddress):
             return _listen_tcp(address, options)
+        from gfcgi.process.unix import listen_unix
+
         sock, file = listen_unix(address, options)
         return [Listener(sock, str(address), file=file)]
     except ConfigError:

@@ -1,39 +1,26 @@
 """Find the application that a person names, and take over what its script asks for.
 
 A target is ``module:callable``, ``module``, or the path of a ``.fcgi`` or ``.py`` file, again with
-or without ``:callable``. Without one the callable is ``application`` or ``app``. A script's
-``gfcgi.run(application, ...)`` that runs while the script is loaded starts nothing: it hands over
-the application and the options.
+or without ``:callable``. Without one the callable is what the script gives to ``gfcgi.run``, or
+``application`` or ``app``.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
 from typing import Any
 
 from gfcgi.errors import AppImportError, ConfigError
+from gfcgi.process.handing import Handed, capturing
 
-__all__ = ["Loaded", "capture", "load"]
+__all__ = ["Loaded", "load"]
 
 Application = Callable[..., Any]
-
-
-@dataclass
-class Handed:
-    """What ``gfcgi.run`` was called with while a script was loaded."""
-
-    application: object = None
-    keywords: Mapping[str, object] = field(default_factory=dict)
-    called: bool = False
-
-
-_loading: Handed | None = None
 
 
 @dataclass(frozen=True)
@@ -43,14 +30,6 @@ class Loaded:
     application: Application
     keywords: Mapping[str, object]
     name: str
-
-
-def capture(application: object, keywords: Mapping[str, object]) -> bool:
-    """Take over a call of ``gfcgi.run`` if a script is being loaded."""
-    if _loading is None:
-        return False
-    _loading.application, _loading.keywords, _loading.called = application, keywords, True
-    return True
 
 
 class _NotFound(Exception):
@@ -65,21 +44,11 @@ def load(target: str) -> Loaded:
     """
     try:
         name, attribute = _split(target)
-        with _capturing() as handed:
+        with capturing() as handed:
             module = _load(name, handed if not attribute else None)
         return Loaded(_application(module, attribute, handed), handed.keywords, name)
     except _NotFound as reason:
         raise ConfigError(f"{target}: {reason}", option="target", source="TARGET") from None
-
-
-@contextmanager
-def _capturing() -> Iterator[Handed]:
-    global _loading
-    _loading = handed = Handed()
-    try:
-        yield handed
-    finally:
-        _loading = None
 
 
 def _split(target: str) -> tuple[str, str]:

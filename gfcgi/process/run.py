@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -11,6 +10,7 @@ from typing import Any, NoReturn
 
 from gfcgi.errors import ConfigError
 from gfcgi.options import Options
+from gfcgi.process.handing import capture
 from gfcgi.process.holding import held_back
 from gfcgi.process.inherited import (
     FCGI_LISTENSOCK_FILENO,
@@ -19,7 +19,6 @@ from gfcgi.process.inherited import (
     is_listening,
     listen_fds,
 )
-from gfcgi.process.loading import capture
 
 __all__ = ["run"]
 
@@ -122,6 +121,8 @@ def _script() -> str:
 
 
 def _say_how_to_run() -> NoReturn:
+    import shlex
+
     script = shlex.quote(_script()) if sys.argv and sys.argv[0] not in ("", "-c") else "SCRIPT"
     complain(
         "gfcgi: no Web server started this script, and no bind= says where to listen. To run it:\n"

@@ -7,9 +7,8 @@ from importlib import import_module
 
 import pytest
 
-import gfcgi
 from gfcgi.errors import AppImportError, ConfigError
-from gfcgi.process.loading import capture, load
+from gfcgi.process.loading import load
 
 APPLICATION = "def application(environ, start_response): return []\n"
 
@@ -118,13 +117,6 @@ def test_a_script_may_exit_with_what_run_returns(write):
     assert load("gfcgi_t8.fcgi").application.__name__ == "mine"
 
 
-def test_run_is_itself_again_after_loading(write):
-    write("gfcgi_t9.fcgi", "raise ValueError\n")
-    with pytest.raises(AppImportError):
-        load("gfcgi_t9.fcgi")
-    assert capture(None, {}) is False
-
-
 @pytest.mark.parametrize(
     ("target", "reason"),
     [
@@ -178,8 +170,3 @@ def test_an_interrupt_is_not_the_applications_fault(write):
     write("gfcgi_t13.fcgi", "raise KeyboardInterrupt\n")
     with pytest.raises(KeyboardInterrupt):
         load("gfcgi_t13.fcgi")
-
-
-def test_run_outside_of_loading_is_not_captured():
-    assert gfcgi.run is not None
-    assert capture(print, {"debug": True}) is False
