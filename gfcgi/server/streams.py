@@ -9,7 +9,6 @@ bound too.
 from __future__ import annotations
 
 import logging
-import tempfile
 from collections import deque
 from typing import IO, TYPE_CHECKING, Any
 
@@ -167,6 +166,8 @@ class _Spool:
     __slots__ = ("_file", "_read_at", "size")
 
     def __init__(self) -> None:
+        import tempfile  # most processes spool nothing, and it brings shutil and random with it
+
         self._file: IO[bytes] = tempfile.TemporaryFile(  # noqa: SIM115 - closed by close()
             prefix="gfcgi-"
         )

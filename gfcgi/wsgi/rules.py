@@ -12,14 +12,13 @@ So a rule says which names it needs and lacks, and the rules for a set of names 
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import unquote_to_bytes
 
+from gfcgi.addresses import parse_network
 from gfcgi.protocol.params import Pairs
 
 __all__ = ["RULES", "BadRequest", "Rule", "Rules", "is_secure"]
@@ -63,7 +62,7 @@ class Rules:
 
     def __init__(self, mount: str | None = None, trusted_proxies: Sequence[str] = ()) -> None:
         self.mount = mount
-        self._trusted = [ipaddress.ip_network(network) for network in trusted_proxies]
+        self._trusted = [parse_network(network) for network in trusted_proxies]
         self._rules = [
             rule
             for rule in RULES
@@ -125,8 +124,10 @@ class Rules:
 
     def trusts(self, address: str) -> bool:
         """Whether header fields of this address are believed."""
+        from ipaddress import ip_address  # for those alone who trust somebody
+
         try:
-            found = ipaddress.ip_address(address.partition("%")[0])
+            found = ip_address(address.partition("%")[0])
         except ValueError:
             return False
         return any(found in network for network in self._trusted)
@@ -226,6 +227,7 @@ def _last(params: Params, name: str) -> str:
 # -- the path
 
 _PROXY_FILENAME: Final = re.compile(r"proxy:(?:fcgi|balancer)://[^/]*(/.*)", re.DOTALL)
+_ENCODED: Final = re.compile(r"%([0-9A-Fa-f]{2})")
 
 
 def _mount(params: Params, rules: Rules) -> Changes | None:
@@ -246,7 +248,8 @@ def _proxied_path(params: Params, rules: Rules) -> Changes | None:
     proxied = _PROXY_FILENAME.fullmatch(params["SCRIPT_FILENAME"])
     if proxied is None:
         return None
-    path = unquote_to_bytes(proxied[1].encode("latin-1")).decode("latin-1")
+    # A character of a param stands for a byte.
+    path = _ENCODED.sub(lambda encoded: chr(int(encoded[1], 16)), proxied[1])
     script_name = params["SCRIPT_NAME"]
     if not script_name.endswith(path):
         return None

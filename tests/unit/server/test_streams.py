@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from gfcgi.errors import RequestAborted
 from gfcgi.options import Options
-from gfcgi.server import streams
 from gfcgi.server.streams import InputStream
 
 
@@ -245,7 +244,7 @@ def test_a_full_disk_ends_the_body_and_says_so(shared, caplog, monkeypatch):
     def no_space(**options):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(streams.tempfile, "TemporaryFile", no_space)
+    monkeypatch.setattr(tempfile, "TemporaryFile", no_space)
     shared.feed(b"m" * 10)
     shared.feed(b"d")
     shared.feed(b"d")

@@ -232,3 +232,22 @@ def test_web_servers_are_recognised(capture):
     for begin in requests(capture):
         assert recognise(begin.params).startswith(expected)
         assert bool(recognise(begin.params)) == bool(expected)
+
+
+@pytest.mark.parametrize(
+    ("encoded", "decoded"),
+    [
+        ("/caf%C3%A9", "/caf\xc3\xa9"),
+        ("/a%2Fb%20c%00", "/a/b c\0"),
+        ("/%e4%E4\xe4", "/\xe4\xe4\xe4"),
+        ("/100%/%zz%2/%2%41", "/100%/%zz%2/%2A"),
+        ("/%252F", "/%2F"),
+    ],
+)
+def test_a_proxied_path_is_decoded_once_and_by_bytes(encoded, decoded):
+    params = {
+        "SCRIPT_NAME": f"/app{decoded}",
+        "SCRIPT_FILENAME": f"proxy:fcgi://localhost:9000{encoded}",
+    }
+    Rules().apply(params, ())
+    assert (params["SCRIPT_NAME"], params["PATH_INFO"]) == ("/app", decoded)
