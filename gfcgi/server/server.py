@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import errno
 import functools
-import ipaddress
 import logging
 import socket
 import struct
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import greenlet
 from gevent.event import Event
@@ -18,6 +17,7 @@ from gevent.monkey import get_original
 from gevent.server import StreamServer
 
 from gfcgi import limits
+from gfcgi.addresses import parse_network
 from gfcgi.errors import RemoteProtocolError
 from gfcgi.options import Options
 from gfcgi.server.connection import Connection
@@ -25,6 +25,9 @@ from gfcgi.server.reports import RateLimit, outside_hub
 from gfcgi.server.request import ServerRequest
 from gfcgi.wsgi.gateway import Application, Gateway
 from gfcgi.wsgi.rules import Rules
+
+if TYPE_CHECKING:
+    from ipaddress import IPv4Network, IPv6Network
 
 _stdlib_socket: Any = get_original("socket", "socket")
 
@@ -67,9 +70,6 @@ class Server:
         )
         self._connections: set[Connection] = set()
         self._acceptors = [_Acceptor(self, listener) for listener in listeners]
-        self._networks = [
-            ipaddress.ip_network(network) for network in self.options.allow_from or _LOOPBACK
-        ]
         self._may_connect = functools.lru_cache(limits.PEERS_REMEMBERED)(self._in_networks)
         self._overloads = RateLimit(log)
         self._stopping = Event()
@@ -162,9 +162,16 @@ class Server:
             # Requests must be begun in the hub: there they come back to when they block.
             hub.loop.run_callback(connection.start)
 
+    @functools.cached_property
+    def _networks(self) -> list[IPv4Network | IPv6Network]:
+        """Who may connect over TCP; not looked at where Web servers come by a UNIX socket."""
+        return [parse_network(network) for network in self.options.allow_from or _LOOPBACK]
+
     def _in_networks(self, host: str) -> bool:
-        address = ipaddress.ip_address(host.partition("%")[0])
-        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        from ipaddress import IPv6Address, ip_address
+
+        address = ip_address(host.partition("%")[0])
+        if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
             address = address.ipv4_mapped
         return any(address in network for network in self._networks)
 
