@@ -74,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--loads", nargs="+", default=[], metavar="LOAD", help=", ".join(EVERY_LOAD))
     add("--peers", nargs="+", default=[], metavar="SERVER", help=", ".join(PEERS))
     add("--rounds", type=int, default=5, help="how often each server runs (default: 5)")
-    add("--starts", type=int, default=15, help="how often each script starts (default: 15)")
+    add("--starts", type=int, default=30, help="how often each script starts (default: 30)")
     add("--seconds", type=float, default=2.0, help="how long each run is (default: 2)")
     add("--measure-only", action="store_true", help="write the results, draw nothing")
     add("--results", type=Path, metavar="FILE", help="default: the docs', if all was measured")

@@ -65,8 +65,8 @@ def _gfcgi(place: Place) -> list[str]:
     return [python, "-m", "gfcgi", place.application, "--bind", f"unix:{place.address}"]
 
 
-def _gevent_fastcgi(place: Place) -> list[str]:
-    return place.script("serve_gevent_fastcgi.py", place.address, place.application)
+def _gevent_fastcgi(place: Place, socket: str | None = None) -> list[str]:
+    return place.script("serve_gevent_fastcgi.py", socket or place.address, place.application)
 
 
 def _flup(place: Place) -> list[str]:
@@ -74,16 +74,21 @@ def _flup(place: Place) -> list[str]:
     return place.script("serve_flup.py", place.address, place.application, *multiplexed)
 
 
+_ON_DESCRIPTOR_0 = ("--protocol", "fastcgi")
+"""uWSGI takes a listening socket that is there without being told; not what is spoken on it."""
+
+
 def _backlog() -> int:
     """What the kernel allows: uWSGI does not start with more."""
     return min(2048, int(Path("/proc/sys/net/core/somaxconn").read_text()))
 
 
-def _uwsgi(place: Place) -> list[str]:
+def _uwsgi(place: Place, *socket: str) -> list[str]:
     # The default buffer, 4 KB, is too small for the params of a large cookie; no access log, as
     # nobody else writes one.
     return [
-        *(place.program("uwsgi"), "--fastcgi-socket", place.address, "--listen", str(_backlog())),
+        *(place.program("uwsgi"), *(socket or ("--fastcgi-socket", place.address))),
+        *("--listen", str(_backlog())),
         *(
             "--module",
             place.application,
@@ -95,8 +100,8 @@ def _uwsgi(place: Place) -> list[str]:
     ]
 
 
-def _uwsgi_gevent(place: Place) -> list[str]:
-    return [*_uwsgi(place), "--gevent", str(place.concurrency), "--gevent-monkey-patch"]
+def _uwsgi_gevent(place: Place, *socket: str) -> list[str]:
+    return [*_uwsgi(place, *socket), "--gevent", str(place.concurrency), "--gevent-monkey-patch"]
 
 
 def _gunicorn(place: Place, bind: str | None = None) -> list[str]:
@@ -125,7 +130,13 @@ PEERS = {
             _gfcgi,
             inherits=lambda place: place.script("start.fcgi"),
         ),
-        Peer("gevent-fastcgi", "gevent-fastcgi", ("gevent-fastcgi==1.1.0.0",), _gevent_fastcgi),
+        Peer(
+            "gevent-fastcgi",
+            "gevent-fastcgi",
+            ("gevent-fastcgi==1.1.0.0",),
+            _gevent_fastcgi,
+            inherits=lambda place: _gevent_fastcgi(place, "-"),
+        ),
         Peer(
             "flup",
             "flup",
@@ -133,12 +144,20 @@ PEERS = {
             _flup,
             inherits=lambda place: place.script("serve_flup.py", "-", place.application),
         ),
-        Peer("uwsgi", "uWSGI", ("uwsgi",), _uwsgi, multiplexes=False),
+        Peer(
+            "uwsgi",
+            "uWSGI",
+            ("uwsgi",),
+            _uwsgi,
+            inherits=lambda place: _uwsgi(place, *_ON_DESCRIPTOR_0),
+            multiplexes=False,
+        ),
         Peer(
             "uwsgi-gevent",
             "uWSGI --gevent",
             ("uwsgi", "gevent"),
             _uwsgi_gevent,
+            inherits=lambda place: _uwsgi_gevent(place, *_ON_DESCRIPTOR_0),
             multiplexes=False,
         ),
         Peer(

@@ -6,6 +6,7 @@ does meanwhile, it does to all of them.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import subprocess
 import sys
@@ -15,7 +16,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks import startup
 from benchmarks.accounting import memory_bytes
 from benchmarks.environments import environment, versions
 from benchmarks.generator import Failed
@@ -23,12 +23,22 @@ from benchmarks.loads import LOADS, Drive, Load, Timing
 from benchmarks.machine import machine, programs
 from benchmarks.peers import PEERS, Peer, Place
 from benchmarks.processes import pids, running
+from benchmarks.startup import first_answer
 
 __all__ = ["STARTUP", "Session"]
 
 STARTUP = "startup"
 STARTUP_TITLE = "script start to first answer"
-STARTUP_PEERS = ("bare", "floor", "gfcgi", "flup", "gunicorn")
+STARTUP_PEERS = (
+    "bare",
+    "floor",
+    "gfcgi",
+    "gevent-fastcgi",
+    "flup",
+    "uwsgi",
+    "uwsgi-gevent",
+    "gunicorn",
+)
 
 Runs = dict[str, Any]
 """{"samples": [figures, ...]}, with "failed": why, for a server that does not do it."""
@@ -43,7 +53,7 @@ class Session:
     generator_cpus: Collection[int]
     timing: Timing = field(default_factory=Timing)
     rounds: int = 5
-    starts: int = 15
+    starts: int = 30
 
     def __post_init__(self) -> None:
         self._pythons: dict[str, Path] = {}
@@ -81,6 +91,7 @@ class Session:
         for name in loads:
             if name == STARTUP:
                 wanted = [peer for peer in STARTUP_PEERS if peer in names or peer == "bare"]
+                self._start_once(wanted)
                 self._interleave(STARTUP, STARTUP_TITLE, wanted, self.starts, self._start)
             else:
                 load = LOADS[name]
@@ -149,8 +160,18 @@ class Session:
                 self._pythons[peer.name], f"{folder}/socket", "applications:hello", ("canned",)
             )
             if name == "bare":
-                return startup.bare(place, cpus=self.server_cpus)
-            return startup.first_answer(peer, place, cpus=self.server_cpus)
+                command = place.script("bare_start.py")
+            elif peer.inherits is not None:
+                command = peer.inherits(place)
+            else:
+                raise Failed("cannot take a listening socket over")
+            return first_answer(command, peer.protocol, place.address, cpus=self.server_cpus)
+
+    def _start_once(self, names: Sequence[str]) -> None:
+        """Unmeasured: what Python compiles is there after it, and the files are in memory."""
+        for name in names:
+            with contextlib.suppress(Failed):
+                self._start(name)
 
 
 def _say(line: str) -> None:

@@ -1,4 +1,7 @@
-"""``serve_gevent_fastcgi.py SOCKET MODULE:APPLICATION``, as gevent-fastcgi's README serves one."""
+"""``serve_gevent_fastcgi.py SOCKET MODULE:APPLICATION``, as gevent-fastcgi's README serves one.
+
+SOCKET may be - for fd 0.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from gevent import monkey
 monkey.patch_all()
 
 import importlib  # noqa: E402
+import socket  # noqa: E402
 import sys  # noqa: E402
 
 from gevent_fastcgi.server import FastCGIServer  # noqa: E402
@@ -16,5 +20,9 @@ if __name__ == "__main__":
     place, target = sys.argv[1:]
     module, _, name = target.partition(":")
     application = getattr(importlib.import_module(module), name)
+    listener: str | socket.socket = place
+    if place == "-":
+        listener = socket.socket(fileno=0)
+        listener.setblocking(False)
     # max_conns: the default of 1024 would make later connections wait.
-    FastCGIServer(place, WSGIRequestHandler(application), max_conns=10000).serve_forever()
+    FastCGIServer(listener, WSGIRequestHandler(application), max_conns=10000).serve_forever()
