@@ -312,8 +312,7 @@ class Connection:
     def _start(self, request: ServerRequest) -> None:
         """Run the application, and return when it is done or when it first blocks."""
         self._ready = None
-        runner = request.greenlet = greenlet.greenlet(self._server.run_request, get_hub())
-        runner.switch(request)
+        self._server.runners.start(request)
 
     def _drop(self, request_id: int, reason: str) -> None:
         """Abort a request, whether the application has it or not; send nothing."""

@@ -80,6 +80,7 @@ class ServerRequest:
         self.ended = False
         """Whether END_REQUEST was sent, or never will be."""
         self.greenlet: greenlet.greenlet | None = None
+        """Where the application runs, while it does."""
 
     def write(self, data: Bytes) -> None:
         """Send bytes of STDOUT. May switch greenlets. Raises: RequestAborted."""
@@ -141,7 +142,7 @@ class ServerRequest:
 
     def kill(self) -> None:
         """Raise GreenletExit where the application is; called in the hub."""
-        if self.greenlet is not None and not self.greenlet.dead:
+        if self.greenlet is not None:
             self.greenlet.throw()
 
     @property

@@ -23,6 +23,7 @@ from gfcgi.options import Options
 from gfcgi.server.connection import Connection
 from gfcgi.server.reports import RateLimit, outside_hub
 from gfcgi.server.request import ServerRequest
+from gfcgi.server.runners import Runners
 from gfcgi.wsgi.gateway import Application, Gateway
 from gfcgi.wsgi.rules import Rules
 
@@ -60,6 +61,7 @@ class Server:
         self.options = options if options is not None else Options()
         self.multiprocess = multiprocess
         self._running: set[ServerRequest] = set()
+        self.runners = Runners(self._run_request)
         self._reports = RateLimit(log)
         self._gateway = Gateway(
             application,
@@ -136,6 +138,7 @@ class Server:
             for request in list(self._running):
                 get_hub().loop.run_callback(request.kill)
             self._empty.wait(1)
+        self.runners.close()
         self._watch.close()
 
     # -- connections
@@ -186,8 +189,8 @@ class Server:
         if not self._connections and not self.active_requests:
             self._empty.set()
 
-    def run_request(self, request: ServerRequest) -> None:
-        """Call the application; the body of a request's greenlet."""
+    def _run_request(self, request: ServerRequest) -> None:
+        """Call the application, in the request's greenlet."""
         self._running.add(request)
         try:
             self._gateway(request)

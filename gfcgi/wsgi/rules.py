@@ -15,8 +15,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from gfcgi.addresses import parse_network
 from gfcgi.protocol.params import Pairs
@@ -37,8 +36,7 @@ class BadRequest(Exception):
     """The params contradict themselves; the request is answered with 400."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(NamedTuple):
     """One correction.
 
     ``correct`` is called with params that have all of ``needs`` and none of ``lacks`` and returns
