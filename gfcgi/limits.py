@@ -90,8 +90,5 @@ FIRST_BYTES_SECONDS: Final = 1.0
 """After a stop, how long a Web server that has just connected may take to send its request: it
 does so at once, but in a step of its own."""
 
-PARKED_GREENLETS: Final = 100
-"""Greenlets kept for requests to come; each keeps 16 KB for its frames."""
-
 PEERS_REMEMBERED: Final = 1024
 """Addresses of Web servers whose right to connect is remembered."""

@@ -17,8 +17,6 @@ from typing import TYPE_CHECKING
 import greenlet
 from gevent.hub import get_hub
 
-from gfcgi import limits
-
 if TYPE_CHECKING:
     from gfcgi.server.request import ServerRequest
 
@@ -51,17 +49,25 @@ class _Runner(greenlet.greenlet):
 class Runners:
     """Calls ``run`` with every request, in a greenlet; belongs to the hub's thread."""
 
-    __slots__ = ("_closed", "_parked", "_run")
+    __slots__ = ("_closed", "_fewest", "_parked", "_run")
 
     def __init__(self, run: Callable[[ServerRequest], None]) -> None:
         self._run = run
         self._parked: list[_Runner] = []
+        self._fewest = 0
+        """How many have been waiting all the time since the last ``trim``."""
         self._closed = False
+
+    @property
+    def parked(self) -> int:
+        """Greenlets that wait for a request."""
+        return len(self._parked)
 
     def start(self, request: ServerRequest) -> None:
         """Run a request; called in the hub, returns when it is done or when it first blocks."""
         if self._parked:
             runner = self._parked.pop()
+            self._fewest = min(self._fewest, len(self._parked))
         else:
             runner = _Runner(self._serve, get_hub())
             runner.links = []
@@ -76,7 +82,7 @@ class Runners:
             request.greenlet = None
             request = None
             own.end_request()
-            if self._closed or len(parked) >= limits.PARKED_GREENLETS:
+            if self._closed:
                 return
             parked.append(own)
             try:
@@ -87,9 +93,17 @@ class Runners:
                     parked.remove(own)
                 raise
 
+    def trim(self) -> None:
+        """End those that were not needed since the last call."""
+        self._end(self._fewest)
+        self._fewest = len(self._parked)
+
     def close(self) -> None:
-        """End the greenlets that wait for a request, and the others with theirs."""
+        """End all that wait, and the others with their requests."""
         self._closed = True
-        for runner in self._parked:
+        self._end(len(self._parked))
+
+    def _end(self, count: int) -> None:
+        for runner in self._parked[:count]:
             get_hub().loop.run_callback(runner.switch, runner, None)
-        self._parked.clear()
+        del self._parked[:count]

@@ -103,7 +103,7 @@ class Server:
         )
         interval = min(max(shortest / 4, 0.01), 5.0)
         self._watch = get_hub().loop.timer(interval, interval, ref=False)
-        self._watch.start(self._look_for_expired)
+        self._watch.start(self._look_around)
         for acceptor in self._acceptors:
             acceptor.start()
 
@@ -202,11 +202,13 @@ class Server:
             if self._stopping.is_set():
                 self._check_empty()
 
-    def _look_for_expired(self) -> None:
+    def _look_around(self) -> None:
+        """Give up what takes too long, and let go of what is not needed."""
         now = get_hub().loop.now()
         for connection in list(self._connections):
             if not connection.closed:
                 connection.expire(now)
+        self.runners.trim()
 
     # -- what is said of them
 

@@ -34,6 +34,7 @@ def state(server: Server) -> dict[str, Any]:
         "descriptors": len(os.listdir("/proc/self/fd")),
         "resident_bytes": resident,
         "active_requests": server.active_requests,
+        "parked": server.runners.parked,
         "connections": server.connections,
         "notes": site.notes,
     }

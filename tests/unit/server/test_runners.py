@@ -12,11 +12,7 @@ import gevent.local
 import webserver_side as wire
 from wsgi_side import Gate, begin, hello
 
-from gfcgi import limits
-
 variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="empty")
-
-
 local = gevent.local.local()
 
 
@@ -28,9 +24,9 @@ class Recorder:
         self.found = []
 
     def __call__(self, environ, start_response):
-        self.greenlets.append(gevent.getcurrent())
         own = gevent.getcurrent()
-        self.found.append((variable.get(), dict(vars(local)), dict(vars(own))))
+        self.greenlets.append(own)
+        self.found.append((variable.get(), dict(vars(local)), hasattr(own, "attribute")))
         variable.set("left behind")
         local.name = "left behind"
         own.attribute = "left behind"
@@ -43,7 +39,7 @@ def test_one_request_after_another_shares_a_greenlet_and_nothing_else(serving):
         for _ in range(3):
             assert site.ask().body == b"hello"
     assert len(set(application.greenlets)) == 1
-    assert application.found == [("empty", {}, {})] * 3
+    assert application.found == [("empty", {}, False)] * 3
 
 
 def test_what_a_request_kept_is_let_go_of_at_its_end(serving):
@@ -132,8 +128,7 @@ def test_a_timeout_that_nobody_closed_goes_off_between_requests_and_is_reported(
     assert first.dead
 
 
-def test_no_more_wait_than_are_worth_their_memory(serving, until, monkeypatch):
-    monkeypatch.setattr(limits, "PARKED_GREENLETS", 2)
+def test_those_that_are_not_needed_any_more_end(serving, until):
     application = Recorder()
     gate = Gate()
 
@@ -141,14 +136,16 @@ def test_no_more_wait_than_are_worth_their_memory(serving, until, monkeypatch):
         gate.open.wait()
         return application(environ, start_response)
 
-    with serving(waiting) as site, site.connect() as connection:
+    with serving(waiting, idle_timeout_seconds=0.2) as site, site.connect() as connection:
         for request_id in range(1, 6):
             connection.send(begin(request_id), wire.stdin(request_id, b""))
         until(lambda: site.server.active_requests == 5)
         gate.open.set()
         for request_id in range(1, 6):
             assert connection.response(request_id).body == b"hello"
-        until(lambda: sum(not one.dead for one in application.greenlets) == 2)
+        assert len(set(application.greenlets)) == 5
+        until(lambda: all(one.dead for one in application.greenlets))
+        assert site.server.runners.parked == 0
 
 
 def test_they_end_with_the_server(serving, until):
