@@ -43,7 +43,7 @@ class NeedData(Enum):
 NEED_DATA: Final = NeedData.NEED_DATA
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class BeginRequest:
     """A request and its complete params: BEGIN_REQUEST (§5.1) and the whole PARAMS stream (§5.2).
 
@@ -56,7 +56,23 @@ class BeginRequest:
     role: int
     keep_conn: bool
     params: dict[str, str]
-    repeated: Pairs = ()
+    repeated: Pairs
+
+    # Written out, here and for StreamEvent: these are made for every request, and mypyc compiles
+    # no method that dataclass makes.
+    def __init__(
+        self,
+        request_id: int,
+        role: int,
+        keep_conn: bool,
+        params: dict[str, str],
+        repeated: Pairs = (),
+    ) -> None:
+        self.request_id = request_id
+        self.role = role
+        self.keep_conn = keep_conn
+        self.params = params
+        self.repeated = repeated
 
 
 @dataclass(slots=True)
@@ -66,7 +82,7 @@ class AbortRequest:
     request_id: int
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class StreamEvent:
     """A piece of a stream; empty ``data`` is the stream's end.
 
@@ -75,6 +91,10 @@ class StreamEvent:
 
     request_id: int
     data: Bytes
+
+    def __init__(self, request_id: int, data: Bytes) -> None:
+        self.request_id = request_id
+        self.data = data
 
 
 class Stdin(StreamEvent):

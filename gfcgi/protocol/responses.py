@@ -35,6 +35,7 @@ __all__ = ["ActiveRequest", "Responses"]
 _STDOUT: Final = int(RecordType.STDOUT)
 _STDERR: Final = int(RecordType.STDERR)
 _END_REQUEST: Final = int(RecordType.END_REQUEST)
+_END_REQUEST_BYTES: Final = END_REQUEST_BODY.size
 
 _LAST_RECORDS: Final = struct.Struct(">BBHHBx BBHHBx IB3x")
 """An empty STDOUT record and END_REQUEST."""
@@ -174,11 +175,13 @@ class Responses(Connection):
         if len(data) and request.stdout_ended:
             raise self._has_ended("STDOUT", request_id)
         try:
+            # fmt: off
             last = _LAST_RECORDS.pack(
-                *(VERSION_1, _STDOUT, request_id, 0, 0),
-                *(VERSION_1, _END_REQUEST, request_id, END_REQUEST_BODY.size, 0),
-                *(app_status, protocol_status),
+                VERSION_1, _STDOUT, request_id, 0, 0,
+                VERSION_1, _END_REQUEST, request_id, _END_REQUEST_BYTES, 0,
+                app_status, protocol_status,
             )
+            # fmt: on
         except struct.error:
             raise LocalProtocolError(
                 f"app status {app_status} or protocol status {protocol_status} is out of range",

@@ -140,6 +140,12 @@ class ServerRequest:
             reason = "the Web server has given the request up"
             raise RequestAborted(reason if self.aborted.is_set() else "the request has ended")
 
+    def over(self) -> None:
+        """Let go of what the application had: nothing is to wait for the garbage collector."""
+        self.greenlet = None
+        # They are its environ, whose streams lead back here.
+        self.params = {}
+
     def kill(self) -> None:
         """Raise GreenletExit where the application is; called in the hub."""
         if self.greenlet is not None:

@@ -12,7 +12,7 @@ as ``gevent.local`` and the patched ``threading`` do.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import greenlet
 from gevent.hub import get_hub
@@ -34,25 +34,24 @@ class _Runner(greenlet.greenlet):
         """As of a ``gevent.Greenlet``, but called in this one."""
         self.links.append(callback)
 
-    def end_request(self) -> None:
-        """Forget everything that was kept for the request."""
-        self.gr_context = None
-        if self.links:
-            links = self.links
-            self.links = []
-            for callback in links:
-                callback(self)
-        if self.__dict__:
-            self.__dict__.clear()
+    def call_links(self) -> None:
+        """Tell those who keep something for this greenlet that its request is over."""
+        links = self.links
+        self.links = []
+        for callback in links:
+            callback(self)
 
 
 class Runners:
     """Calls ``run`` with every request, in a greenlet; belongs to the hub's thread."""
 
-    __slots__ = ("_closed", "_fewest", "_parked", "_run")
+    __slots__ = ("_closed", "_fewest", "_parked", "_run", "running", "when_done")
 
     def __init__(self, run: Callable[[ServerRequest], None]) -> None:
         self._run = run
+        self.running: set[ServerRequest] = set()
+        self.when_done: Callable[[], None] | None = None
+        """Called after every request, where it is set."""
         self._parked: list[_Runner] = []
         self._fewest = 0
         """How many have been waiting all the time since the last ``trim``."""
@@ -67,26 +66,40 @@ class Runners:
         """Run a request; called in the hub, returns when it is done or when it first blocks."""
         if self._parked:
             runner = self._parked.pop()
-            self._fewest = min(self._fewest, len(self._parked))
+            if len(self._parked) < self._fewest:
+                self._fewest = len(self._parked)
         else:
             runner = _Runner(self._serve, get_hub())
             runner.links = []
         request.greenlet = runner
-        runner.switch(runner, request)
+        runner.switch(request)
 
-    def _serve(self, own: _Runner, request: ServerRequest | None) -> None:
+    def _serve(self, request: ServerRequest | None) -> None:
         """The body of each greenlet; None ends it."""
-        hub, parked, switch = get_hub(), self._parked, greenlet.greenlet.switch
+        own, hub = cast(_Runner, greenlet.getcurrent()), get_hub()
+        # The hub's own looks for a method of this greenlet's that plain ones do not have.
+        switch = greenlet.greenlet.switch
+        run, running, parked = self._run, self.running, self._parked
         while request is not None:
-            self._run(request)
-            request.greenlet = None
+            running.add(request)
+            try:
+                run(request)
+            finally:
+                running.discard(request)
+                request.over()
             request = None
-            own.end_request()
+            own.gr_context = None
+            if own.links:
+                own.call_links()
+            if own.__dict__:
+                own.__dict__.clear()
+            if self.when_done is not None:
+                self.when_done()
             if self._closed:
                 return
             parked.append(own)
             try:
-                _, request = switch(hub)
+                request = switch(hub)
             except BaseException:
                 # Something that an earlier request left behind: a gevent.Timeout, for one.
                 if own in parked:
@@ -105,5 +118,5 @@ class Runners:
 
     def _end(self, count: int) -> None:
         for runner in self._parked[:count]:
-            get_hub().loop.run_callback(runner.switch, runner, None)
+            get_hub().loop.run_callback(runner.switch, None)
         del self._parked[:count]

@@ -22,7 +22,6 @@ from gfcgi.errors import RemoteProtocolError
 from gfcgi.options import Options
 from gfcgi.server.connection import Connection
 from gfcgi.server.reports import RateLimit, outside_hub
-from gfcgi.server.request import ServerRequest
 from gfcgi.server.runners import Runners
 from gfcgi.wsgi.gateway import Application, Gateway
 from gfcgi.wsgi.rules import Rules
@@ -60,8 +59,6 @@ class Server:
     ) -> None:
         self.options = options if options is not None else Options()
         self.multiprocess = multiprocess
-        self._running: set[ServerRequest] = set()
-        self.runners = Runners(self._run_request)
         self._reports = RateLimit(log)
         self._gateway = Gateway(
             application,
@@ -70,6 +67,7 @@ class Server:
             rules=Rules(self.options.script_name, self.options.trusted_proxies),
             report=self._reports.warning,
         )
+        self.runners = Runners(self._gateway)
         self._connections: set[Connection] = set()
         self._acceptors = [_Acceptor(self, listener) for listener in listeners]
         self._may_connect = functools.lru_cache(limits.PEERS_REMEMBERED)(self._in_networks)
@@ -82,7 +80,7 @@ class Server:
     @property
     def active_requests(self) -> int:
         """Requests whose application is running, those that were aborted included."""
-        return len(self._running)
+        return len(self.runners.running)
 
     @property
     def connections(self) -> int:
@@ -117,6 +115,7 @@ class Server:
 
     def stop(self) -> None:
         """Accept no more, finish what runs within graceful_timeout_seconds; returns at once."""
+        self.runners.when_done = self._check_empty
         self._stopping.set()
 
     def _shut_down(self) -> None:
@@ -135,7 +134,7 @@ class Server:
             )
             for connection in list(self._connections):
                 connection.cut()
-            for request in list(self._running):
+            for request in list(self.runners.running):
                 get_hub().loop.run_callback(request.kill)
             self._empty.wait(1)
         self.runners.close()
@@ -188,19 +187,6 @@ class Server:
     def _check_empty(self) -> None:
         if not self._connections and not self.active_requests:
             self._empty.set()
-
-    def _run_request(self, request: ServerRequest) -> None:
-        """Call the application, in the request's greenlet."""
-        self._running.add(request)
-        try:
-            self._gateway(request)
-        finally:
-            # The params are the environ, whose streams lead back here: nothing is to wait for the
-            # garbage collector.
-            request.params = {}
-            self._running.discard(request)
-            if self._stopping.is_set():
-                self._check_empty()
 
     def _look_around(self) -> None:
         """Give up what takes too long, and let go of what is not needed."""

@@ -85,9 +85,10 @@ class Gateway:
                 errors.flush()
                 response.send(result)
             finally:
-                close = getattr(result, "close", None)
-                if close is not None:
-                    close()
+                if type(result) is not list:
+                    close = getattr(result, "close", None)
+                    if close is not None:
+                        close()
             errors.flush()
             response.finish()
         except RequestAborted as error:

@@ -26,7 +26,7 @@ log = logging.getLogger("gfcgi.wsgi")
 
 _STATUS: Final = re.compile(r"[2-9][0-9]{2}(?: [^\x00-\x1f\x7f]*)?")
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_LENGTH: Final = re.compile(r"[0-9]{1,18}")
+_LENGTH_DIGITS: Final = 18
 _NAMES_KEPT: Final = 1024
 
 HOP_BY_HOP: Final = frozenset(
@@ -142,7 +142,7 @@ def find_content_length(headers: list[tuple[str, str]]) -> int | None:
             found = value
     if found is None:
         return None
-    if _LENGTH.fullmatch(found) is None:
+    if not (found.isascii() and found.isdigit()) or len(found) > _LENGTH_DIGITS:
         raise HeaderError(f"Content-Length is {found!r}")
     return int(found)
 

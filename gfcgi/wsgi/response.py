@@ -113,7 +113,7 @@ class Response:
 
         Raises: RequestAborted, TypeError, HeaderError, or whatever its iterator does.
         """
-        if isinstance(result, str | bytes):
+        if isinstance(result, (str, bytes)):
             # flup let a bare body through; iterating it would send it octet by octet.
             self._gateway.warn_of_body(result)
             result = [result]

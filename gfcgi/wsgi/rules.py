@@ -67,7 +67,8 @@ class Rules:
             if not (rule.correct is _mount and mount is None)
             and not (rule.correct is _forwarded and not trusted_proxies)
         ]
-        self._by_shape: dict[frozenset[str], tuple[Rule, ...]] = {}
+        self._by_shape: dict[tuple[bool, ...], tuple[Rule, ...]] = {}
+        """By which of _NAMES_THAT_TELL are there."""
         self._logged: set[str] = set()
 
     def apply(self, params: Params, repeated: Pairs) -> dict[str, str | None]:
@@ -81,26 +82,26 @@ class Rules:
                 "repeated-names", _REPEATED_WHY, params, _merged(params, repeated), original
             )
         # Not of all names: clients choose those of their header fields.
-        shape = _NAMES_THAT_TELL.intersection(params)
+        shape = tuple([name in params for name in _NAMES_THAT_TELL])
         rules = self._by_shape.get(shape)
         if rules is None:
-            rules = self._rules_for(shape)
+            rules = self._rules_for(params)
+            if len(self._by_shape) >= _SHAPES_KEPT:
+                self._by_shape.clear()
+            self._by_shape[shape] = rules
         for rule in rules:
             changes = rule.correct(params, self)
             if changes:
                 self._record(rule.name, rule.why, params, changes, original)
         return original
 
-    def _rules_for(self, shape: frozenset[str]) -> tuple[Rule, ...]:
-        if len(self._by_shape) >= _SHAPES_KEPT:
-            self._by_shape.clear()
-        rules = tuple(
+    def _rules_for(self, params: Params) -> tuple[Rule, ...]:
+        return tuple(
             rule
             for rule in self._rules
-            if shape.issuperset(rule.needs) and shape.isdisjoint(rule.lacks)
+            if all(name in params for name in rule.needs)
+            and not any(name in params for name in rule.lacks)
         )
-        self._by_shape[shape] = rules
-        return rules
 
     def _record(
         self,
@@ -408,5 +409,5 @@ RULES: Final = (
 )
 """In the order in which they apply."""
 
-_NAMES_THAT_TELL: Final = frozenset(name for rule in RULES for name in rule.needs + rule.lacks)
+_NAMES_THAT_TELL: Final = tuple({name for rule in RULES for name in rule.needs + rule.lacks})
 """Names whose presence decides which rules can apply."""

@@ -112,6 +112,17 @@ class RunningServer:
         assert isinstance(state, dict)
         return state
 
+    def state_at_rest(self) -> dict[str, Any]:
+        """``state`` once nothing is open and the greenlets of past requests have gone."""
+
+        def at_rest() -> bool:
+            state.update(self.state())
+            return not (state["connections"] or state["active_requests"] or state["parked"])
+
+        state: dict[str, Any] = {}
+        wait_until(at_rest, "nothing to be going on")
+        return state
+
     def noted(self, key: str) -> Any:
         """The last that the application has noted under ``key``, or None."""
         return self.state()["notes"].get(key)

@@ -68,7 +68,8 @@ def test_a_log_line_of_a_request_names_a_thread_that_ends_with_it():
         from gfcgi.server.runners import Runners
         names, live = [], threading.active_count()
         class Request:
-            greenlet = None
+            def over(self):
+                pass
         def run(request):
             names.append(threading.current_thread().name)
         runners = Runners(run)
