@@ -2,23 +2,31 @@
 
 HAProxy before 3.4-dev10 answers a request with a 500 of its own where its PARAMS do not fit into
 what is left of a buffer (16 KB) in which those of others wait to be sent (its issue 3346). So these
-requests come in groups whose PARAMS fit, each when the application has the one before.
+requests come in groups whose PARAMS fit, each when the application has the one before; a burst that
+does not fit has a test of its own.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import signal
+import threading
 from collections.abc import Iterator
 
 import pytest
 
+from gfcgi.wsgi.pages import error_page
+
 from .applications import Bound
+from .bursts import sleepers
 from .columns import Column
 from .connections import established
+from .exchange import Reply
 from .harness import HERE, wait_until
 from .site import Site
 from .webservers import HAProxy
+from .webservers.haproxy import OWN_500
 
 pytestmark = pytest.mark.servers
 
@@ -155,3 +163,29 @@ async def refuse_the_ninth(site: Site) -> None:
 @pytest.mark.parametrize("site", [("--max-concurrent-requests", str(GROUP))], indirect=True)
 def test_a_request_too_many_gets_503_and_costs_the_others_nothing(site: Site) -> None:
     asyncio.run(asyncio.wait_for(refuse_the_ninth(site), DEADLINE_SECONDS))
+
+
+def test_what_haproxy_refuses_of_a_burst_costs_the_others_nothing() -> None:
+    """The application stands still while they come, so that they pile up in HAProxy's buffer."""
+    site = Site(Column("haproxy-multiplex", HAProxy(multiplex=True)))
+    site.start()
+    try:
+        assert site.application is not None
+        site.application.send_signal(signal.SIGSTOP)
+        threading.Timer(0.5, site.application.send_signal, [signal.SIGCONT]).start()
+        answers, _ = sleepers(site, 200, "expect=200")
+        assert {answer["peak"] for answer in answers} == {200}
+        assert "Traceback" not in site.application_log()
+    finally:
+        faults = site.stop()
+    assert not faults, faults
+
+
+def test_no_page_but_haproxys_own_is_taken_for_its_refusal() -> None:
+    own = Reply(500, [], OWN_500)
+    multiplexing = HAProxy(multiplex=True)
+    assert multiplexing.refused(own) is bool(multiplexing.refuses_some())
+    assert not multiplexing.refused(Reply(503, [], OWN_500))
+    assert not HAProxy().refused(own)
+    page = error_page("500 Internal Server Error").partition(b"\r\n\r\n")[2]
+    assert not multiplexing.refused(Reply(500, [], page))

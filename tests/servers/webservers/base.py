@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 
 from gfcgi.configurations import configuration
 from servers.applications import Address
+from servers.exchange import Reply
 from servers.harness import SYSTEM_PATH, PrivateRoot
 
 
@@ -60,6 +61,18 @@ class WebServer:
     def holds_stderr(self) -> str:
         """Why this version gets FCGI_STDERR only together with STDOUT; empty: at once."""
         return ""
+
+    def refuses_some(self) -> str:
+        """Why this version may refuse some of many requests that begin at once; empty: none."""
+        return ""
+
+    def refused(self, reply: Reply) -> bool:
+        """Whether an answer is such a refusal, of which the application has never heard."""
+        return False
+
+    def refusals(self, log: str) -> int:
+        """Of how many such refusals its log tells."""
+        return 0
 
     def version(self) -> str:
         """Name and version as the matrix shows them."""

@@ -6,9 +6,16 @@ import signal
 from dataclasses import dataclass
 from typing import ClassVar
 
+from servers.exchange import Reply
 from servers.harness import need
 
 from .base import Place, WebServer, ask_version
+
+#: HAProxy's own page for 500, letter by letter; gfcgi's is plain text.
+OWN_500 = (
+    b"<html><body><h1>500 Internal Server Error</h1>\n"
+    b"An internal server error occurred.\n</body></html>\n"
+)
 
 
 @dataclass(frozen=True)
@@ -37,9 +44,26 @@ defaults
         return [need("haproxy"), "-W", "-db", "-f", str(path), "-f", str(sections)]
 
     def holds_stderr(self) -> str:
-        if tuple(map(int, self.version().split()[1].split("."))) >= (2, 6, 14):
+        if self._release() >= (2, 6, 14):
             return ""
         return "it would crash on FCGI_STDERR alone (its issue 2150), so gfcgi sends it with STDOUT"
+
+    def refuses_some(self) -> str:
+        if not self.multiplex or self._release() >= (3, 4):
+            return ""
+        return (
+            "of many that begin at once it may answer some by itself with 500 (its issue 3346);"
+            " they are sent again"
+        )
+
+    def refused(self, reply: Reply) -> bool:
+        return (reply.status, reply.body) == (500, OWN_500) and bool(self.refuses_some())
+
+    def refusals(self, log: str) -> int:
+        return log.count(" IH-- ")  # an internal error, while it waited for the response's headers
+
+    def _release(self) -> tuple[int, ...]:
+        return tuple(map(int, self.version().split()[1].split(".")))
 
     def version(self) -> str:
         return "HAProxy " + ask_version([need("haproxy"), "-v"], r"version ([\d.]+)")
