@@ -17,6 +17,7 @@ from gfcgi.options import Options
 from gfcgi.process.descriptors import make_room
 from gfcgi.process.listeners import Listener, private_listener
 from gfcgi.process.log import log
+from gfcgi.process.memory import keep_freed_memory
 from gfcgi.process.signals import StopSignals
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def serve(
             front = _start_front(http, options, private)
             cleaning.callback(front.stop)
         make_room(options)
+        keep_freed_memory()
         inherited = any(listener.inherited for listener in every)
         server = Server(
             application,
