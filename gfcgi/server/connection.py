@@ -159,6 +159,7 @@ class Connection:
         if self._pulling or self._aside_runs:
             return
         core = self.core
+        fed: InputStream | None = None
         self._pulling = True
         try:
             while not self.closed:
@@ -168,13 +169,21 @@ class Connection:
                     self._aside(self._reject, error)
                     return
                 if event is NEED_DATA:
-                    if self._ready is None:
+                    if self._ready is not None:
+                        self._start(self._ready)
+                    elif fed is not None:
+                        fed.wake()
+                        fed = None
+                    else:
                         break
-                    self._start(self._ready)
                 elif type(event) is Stdin:
                     request = self._requests.get(event.request_id)
                     if request is not None:
-                        request.stdin.feed(event.data)
+                        stream = request.stdin
+                        if fed is not None and fed is not stream:
+                            fed.wake()
+                        fed = stream
+                        stream.feed(event.data)
                         if request is self._ready and not event.data:
                             self._start(request)
                 elif type(event) is BeginRequest:
@@ -185,11 +194,16 @@ class Connection:
                 elif type(event) is Data:
                     request = self._requests.get(event.request_id)
                     if request is not None and request.data is not None:
-                        request.data.feed(event.data)
+                        if fed is not None and fed is not request.data:
+                            fed.wake()
+                        fed = request.data
+                        fed.feed(event.data)
                 else:
                     self._aside(self._answer, event)
                     return
         finally:
+            if fed is not None:
+                fed.wake()
             self._pulling = False
         self._rest()
 

@@ -55,7 +55,7 @@ class InputStream:
     # -- the connection's side
 
     def feed(self, data: Bytes) -> None:
-        """Take what arrived; b"" is the stream's end."""
+        """Take what arrived; b"" is the stream's end. ``wake`` lets the application have it."""
         if not data:
             self.ended = True
         elif self._error is None:
@@ -73,7 +73,6 @@ class InputStream:
                 )
             if full:
                 connection.pause_for(self)
-        self._wake()
 
     def _spool_to_disk(self, data: Bytes) -> bool:
         """Append to the temporary file; return whether it may not grow any more."""
@@ -96,13 +95,17 @@ class InputStream:
             self._spool.close()
             self._spool = None
         self._connection.resume_from(self)
-        self._wake()
-
-    def _wake(self) -> None:
         waiter = self._waiter
         if waiter is not None:
             self._waiter = None
             get_hub().loop.run_callback(waiter.switch, None)
+
+    def wake(self) -> None:
+        """Run the application if it waits, until it waits again; called in the hub."""
+        waiter = self._waiter
+        if waiter is not None:
+            self._waiter = None
+            waiter.switch(None)
 
     # -- the application's side
 
