@@ -82,9 +82,9 @@ LOG_BURST: Final = 20
 LOG_PER_SECOND: Final = 5.0
 """Log lines about malformed input per second after the burst."""
 
-LINGER_SECONDS: Final = 5.0
+LINGER_SECONDS: float = 5.0
 """After our last byte, how long a Web server that still sends may pause before we close. nginx's
-lingering_timeout."""
+lingering_timeout. Not Final: it would be a constant in compiled code, and tests shorten it."""
 
 FIRST_BYTES_SECONDS: Final = 1.0
 """After a stop, how long a Web server that has just connected may take to send its request: it

@@ -92,10 +92,10 @@ class Responses(Connection):
         """Whether a request ended while the Web server may still have been sending for it."""
         return self._input_lost
 
-    def send(
-        self, event: Stdout | Stderr | EndRequest | GetValuesResult | UnknownType
-    ) -> list[Bytes]:
-        """Return the buffers to write for ``event``; long stream data is referred to, not copied.
+    def send(self, event: object) -> list[Bytes]:
+        """Return the buffers to write for an event that an application sends.
+
+        Long stream data is referred to, not copied.
 
         Raises: LocalProtocolError for a request that is not active, a stream that has ended, or
         values that no record can hold.

@@ -127,8 +127,10 @@ class WebServerConnection(Connection):
 
     # -- what is sent
 
-    def send(self, event: BeginRequest | Stdin | Data | AbortRequest | GetValues) -> list[Bytes]:
-        """Return the buffers to write for ``event``; long stream data is referred to, not copied.
+    def send(self, event: object) -> list[Bytes]:
+        """Return the buffers to write for an event that a Web server sends.
+
+        Long stream data is referred to, not copied.
 
         Raises: LocalProtocolError for a request id that is in use or not, a stream that has
         ended, or names and values that cannot be encoded.

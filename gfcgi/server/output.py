@@ -89,8 +89,8 @@ class Output:
                 if padding:
                     transport.send([padding])
                 whole = True
-            except EOFError as error:
-                raise OSError(str(error)) from error
+            except EOFError as end:
+                raise OSError(str(end)) from end
             except (ConnectionError, TimeoutError) as error:
                 raise self._lost(error) from error
             finally:

@@ -10,19 +10,30 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from gevent.hub import Waiter, get_hub
 
 from gfcgi.errors import RequestAborted
 
 if TYPE_CHECKING:
+    from gfcgi.options import Options
     from gfcgi.protocol.events import Bytes
-    from gfcgi.server.connection import Connection
 
 __all__ = ["InputStream"]
 
 log = logging.getLogger("gfcgi.server")
+
+
+class Reader(Protocol):
+    """What a stream asks of its transport connection."""
+
+    options: Options
+    multiplexed: bool
+
+    def pause_for(self, stream: InputStream) -> None: ...
+
+    def resume_from(self, stream: InputStream) -> None: ...
 
 
 class InputStream:
@@ -40,7 +51,7 @@ class InputStream:
         "waiting_since",
     )
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Reader) -> None:
         self._connection = connection
         self._pieces: deque[Bytes] = deque()
         self._offset = 0

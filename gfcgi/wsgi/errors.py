@@ -28,7 +28,7 @@ class ErrorStream:
         self.line_characters: int | None = None
         """Where to break longer lines, for a Web server that would cut them."""
 
-    def write(self, text: str) -> int:
+    def write(self, text: object) -> int:
         if not isinstance(text, str):
             raise TypeError(f"wsgi.errors takes str, not {type(text).__name__}")
         lines, newline, rest = (self._rest + text).rpartition("\n")
@@ -37,7 +37,7 @@ class ErrorStream:
             self._send(lines + newline)
         return len(text)
 
-    def writelines(self, lines: Iterable[str]) -> None:
+    def writelines(self, lines: Iterable[object]) -> None:
         for line in lines:
             self.write(line)
 

@@ -69,15 +69,15 @@ class Gateway:
         try:
             try:
                 environ = self._environ(request, errors)
-            except BadRequest as error:
+            except BadRequest as refused:
                 self._report(
                     "%s, from %s, was refused: %s",
                     _name(request),
                     request.params.get("REMOTE_ADDR", "an unknown address"),
-                    error,
+                    refused,
                 )
                 response.no_body = request.params.get("REQUEST_METHOD") == "HEAD"
-                response.refuse("400 Bad Request", str(error))
+                response.refuse("400 Bad Request", str(refused))
                 return
             response.no_body = environ["REQUEST_METHOD"] == "HEAD"
             result: Any = self.application(environ, response.start_response)
@@ -91,8 +91,8 @@ class Gateway:
                         close()
             errors.flush()
             response.finish()
-        except RequestAborted as error:
-            self._aborted(request, response, error)
+        except RequestAborted as aborted:
+            self._aborted(request, response, aborted)
         except BaseException as error:
             if request.aborted.is_set() and not isinstance(error, Exception):
                 # The server stops and has killed what still ran.

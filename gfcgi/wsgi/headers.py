@@ -57,12 +57,12 @@ class HeaderError(ValueError):
     """The application gave a status or a header that must not be sent."""
 
 
-def check_status(status: object) -> None:
-    """Raise HeaderError unless ``status`` is a str such as "200 OK", 200 to 999."""
+def check_status(status: object) -> str:
+    """Return ``status`` if it is a str such as "200 OK", 200 to 999. Raises: HeaderError."""
     if type(status) is not str:
         raise HeaderError(f"the status must be a str, not {type(status).__name__}")
     if status in _known_statuses:
-        return
+        return status
     if _STATUS.fullmatch(status) is None:
         if re.match(r"1[0-9]{2}\b", status):
             raise HeaderError(
@@ -71,6 +71,7 @@ def check_status(status: object) -> None:
         raise HeaderError(f"status {status!r} is not three digits, a space and a reason")
     if len(_known_statuses) < _NAMES_KEPT:
         _known_statuses.add(status)
+    return status
 
 
 def check_headers(headers: object) -> list[tuple[str, str]]:

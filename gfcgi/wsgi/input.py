@@ -7,6 +7,8 @@ body: EOF before the empty STDIN record is a lost client (§5.3).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import index
+from typing import SupportsIndex
 
 from gfcgi.errors import RequestAborted
 from gfcgi.protocol.events import Bytes
@@ -57,17 +59,18 @@ class Input:
             self._position = 0
         return piece
 
-    def read(self, size: int | None = -1) -> bytes:
+    def read(self, size: SupportsIndex | None = -1) -> bytes:
         """Return ``size`` bytes, fewer only at the end; all that is left without ``size``."""
-        if size is None or size < 0:
+        most = _number(size)
+        if most < 0:
             pieces: list[Bytes] = [self._buffered(len(self._buffer))]
             while piece := self._more(_PIECE_BYTES):
                 pieces.append(piece)
             return b"".join(pieces)
-        if not size:
+        if not most:
             return b""
-        first = self._buffered(size) if self._buffer else self._more(size)
-        missing = size - len(first)
+        first = self._buffered(most) if self._buffer else self._more(most)
+        missing = most - len(first)
         if not missing or not first:
             return bytes(first)
         pieces = [first]
@@ -76,21 +79,20 @@ class Input:
             missing -= len(piece)
         return b"".join(pieces)
 
-    def read1(self, size: int = -1) -> bytes:
+    def read1(self, size: SupportsIndex | None = -1) -> bytes:
         """Return what is there, at most ``size`` bytes, waiting only where nothing is."""
-        most = size if size >= 0 else _PIECE_BYTES
+        most = _number(size)
+        if most < 0:
+            most = _PIECE_BYTES
         if self._buffer or not most:
             return self._buffered(most)
         return bytes(self._more(most))
 
-    def readline(self, size: int | None = -1) -> bytes:
+    def readline(self, size: SupportsIndex | None = -1) -> bytes:
         """Return bytes up to and with the next LF, at most ``size`` of them."""
-        if size is None or size < 0:
-            most = -1
-        elif size == 0:
+        most = _number(size)
+        if most == 0:
             return b""
-        else:
-            most = size
         pieces = []
         while True:
             if not self._buffer:
@@ -107,17 +109,23 @@ class Input:
                 break
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    def readlines(self, hint: int | None = -1) -> list[bytes]:
+    def readlines(self, hint: SupportsIndex | None = -1) -> list[bytes]:
         """Return the lines that are left; with ``hint``, stop after so many bytes."""
+        most = _number(hint)
         lines = []
         count = 0
         for line in self:
             lines.append(line)
             count += len(line)
-            if hint is not None and 0 < hint <= count:
+            if 0 < most <= count:
                 break
         return lines
 
     def __iter__(self) -> Iterator[bytes]:
         while line := self.readline():
             yield line
+
+
+def _number(size: SupportsIndex | None) -> int:
+    """Return a size as the io module takes it: None is as good as -1. Raises: TypeError."""
+    return -1 if size is None else index(size)

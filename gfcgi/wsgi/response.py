@@ -12,7 +12,6 @@ import logging
 import os
 import re
 from collections.abc import Callable, Iterable
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
 from gfcgi.protocol.records import Role
@@ -34,8 +33,6 @@ if TYPE_CHECKING:
 __all__ = ["Response"]
 
 log = logging.getLogger("gfcgi.wsgi")
-
-ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
 _AUTHORIZER: Final = int(Role.AUTHORIZER)
 _CHARSET: Final = re.compile(r";\s*charset\s*=\s*\"?([^\s;\"]+)", re.IGNORECASE)
@@ -78,10 +75,10 @@ class Response:
 
     def start_response(
         self,
-        status: str,
-        headers: list[tuple[str, str]],
-        exc_info: ExcInfo | None = None,
-    ) -> Callable[[bytes], None]:
+        status: object,
+        headers: object,
+        exc_info: Any = None,
+    ) -> Callable[[Any], None]:
         """PEP 3333's start_response. Raises: HeaderError, AssertionError, or exc_info's own."""
         if exc_info is not None:
             try:
@@ -93,14 +90,14 @@ class Response:
         elif self._status is not None:
             raise AssertionError("start_response was called before; only exc_info allows it again")
         # All of it or nothing: an application may go on after a HeaderError.
-        check_status(status)
+        checked_status = check_status(status)
         checked = check_headers(headers)
         self._left = find_content_length(checked)
         self._headers = checked
-        self._status = status
+        self._status = checked_status
         return self.write
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: object) -> None:
         """PEP 3333's write(): send at once. Raises: RequestAborted, TypeError."""
         chunk = self._to_bytes(data)
         if chunk:

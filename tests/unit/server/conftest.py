@@ -15,6 +15,7 @@ import webserver_side as wire
 
 from gfcgi.options import Options
 from gfcgi.server import Server
+from gfcgi.server import server as module
 
 DEADLINE_SECONDS = 60
 """Only bounds a broken run."""
@@ -103,6 +104,27 @@ def listen(tmp_path):
     yield listen
     for listener in opened:
         listener.close()
+
+
+@pytest.fixture
+def sends(monkeypatch):
+    """The bytes that each call of send() gave to the kernel, in their order."""
+    seen = []
+
+    class Recorded(module._stdlib_socket):
+        def send(self, data, flags=0):
+            sent = super().send(data, flags)
+            seen.append(bytes(data[:sent]))
+            return sent
+
+        def sendmsg(self, buffers, ancdata=(), flags=0):
+            buffers = list(buffers)
+            sent = super().sendmsg(buffers, ancdata, flags)
+            seen.append(b"".join(buffers)[:sent])
+            return sent
+
+    monkeypatch.setattr(module, "_stdlib_socket", Recorded)
+    return seen
 
 
 @pytest.fixture

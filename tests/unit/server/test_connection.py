@@ -12,7 +12,6 @@ from wsgi_side import Gate, begin, echo, hello
 
 from gfcgi.server.connection import Connection
 from gfcgi.server.request import ServerRequest
-from gfcgi.server.transport import Transport
 from gfcgi.wsgi.input import Input
 
 # -- beginning
@@ -51,18 +50,10 @@ def test_a_request_sent_byte_by_byte_is_answered_under_its_id(serving, request_i
         assert connection.response(request_id).body == b"body"
 
 
-def test_a_whole_answer_leaves_in_one_send(serving, monkeypatch):
-    sent = []
-    send = Transport.send
-
-    def counted(self, buffers, flags=0):
-        sent.append(b"".join(buffers))
-        send(self, buffers, flags)
-
-    monkeypatch.setattr(Transport, "send", counted)
+def test_a_whole_answer_leaves_in_one_send(serving, sends):
     with serving(hello) as site:
         assert site.ask().body == b"hello"
-    (answer,) = sent
+    (answer,) = sends
     records, rest = wire.parse_records(answer)
     assert [record.type for record in records] == [wire.STDOUT, wire.STDOUT, wire.END_REQUEST]
     assert rest == b""

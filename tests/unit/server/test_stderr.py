@@ -8,21 +8,6 @@ import webserver_side as wire
 from wsgi_side import begin
 
 from gfcgi import limits
-from gfcgi.server.transport import Transport
-
-
-@pytest.fixture
-def sends(monkeypatch):
-    """The bytes of each write, in their order."""
-    seen = []
-    send = Transport.send
-
-    def recorded(self, buffers, flags=0):
-        seen.append(b"".join(bytes(buffer) for buffer in buffers))
-        send(self, buffers, flags)
-
-    monkeypatch.setattr(Transport, "send", recorded)
-    return seen
 
 
 def complaining(environ, start_response):
