@@ -75,16 +75,16 @@ def check_status(status: object) -> str:
 
 
 def check_headers(headers: object) -> list[tuple[str, str]]:
-    """Return ``headers`` if they are a list of (name, value) str that may be sent.
+    """Return a copy of ``headers`` if they are a list of (name, value) str that may be sent.
 
-    Hop-by-hop headers are left out, with a log line: they are the Web server's to send.
+    A copy, because what the application does to its own later would go unchecked. Hop-by-hop
+    headers are left out, with a log line: they are the Web server's to send.
 
     Raises: HeaderError.
     """
     if not isinstance(headers, list):
         raise HeaderError(f"the headers must be a list, not {type(headers).__name__}")
-    headers = list(headers)  # what is added to it later would go unchecked
-    unwanted = False
+    checked = []
     for header in headers:
         try:
             name, value = header
@@ -92,13 +92,12 @@ def check_headers(headers: object) -> list[tuple[str, str]]:
             raise HeaderError(f"header {header!r} is not a (name, value) tuple") from None
         if not (isinstance(name, str) and isinstance(value, str)):
             raise HeaderError(f"header {name!r}: {value!r} is not str")
-        if name not in _known_names and not _check_name(name):
-            unwanted = True
+        wanted = name in _known_names or _check_name(name)
         if "\n" in value or "\r" in value or "\0" in value:
             raise HeaderError(f"header {name} has CR, LF or NUL in its value {value!r}")
-    if unwanted:
-        return [header for header in headers if header[0].lower() not in HOP_BY_HOP]
-    return headers
+        if wanted:
+            checked.append((name, value))
+    return checked
 
 
 def _check_name(name: str) -> bool:

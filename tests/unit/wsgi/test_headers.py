@@ -72,6 +72,14 @@ def test_what_is_added_to_the_list_later_is_not_sent():
     assert checked == [("A", "1")]
 
 
+def test_a_pair_that_is_a_list_is_taken_and_changing_it_later_changes_nothing():
+    pair = ["A", "1"]
+    checked = check_headers([pair])
+    pair[1] = "unchecked\r\n"
+    assert checked == [("A", "1")]
+    assert find_header(checked, "a") == "1"
+
+
 @pytest.mark.parametrize("headers", [None, (), {"A": "b"}, iter([]), "A: b"])
 def test_headers_that_are_no_list_are_refused(headers):
     with pytest.raises(HeaderError, match="must be a list"):

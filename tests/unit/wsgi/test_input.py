@@ -70,6 +70,29 @@ def test_a_size_of_zero_takes_nothing():
     assert stream.read() == TEXT[6:]
 
 
+class Three:
+    """Such as numpy's integers: no int, and as good as one."""
+
+    def __index__(self):
+        return 3
+
+
+@pytest.mark.parametrize("method", ["read", "read1", "readline"])
+@pytest.mark.parametrize("size", [Three(), True, 10**15, -(10**15)])
+def test_whatever_counts_as_an_integer_is_a_size(method, size):
+    taken = getattr(io.BytesIO(TEXT), method)(size)
+    assert getattr(Input(Pieces([TEXT]), None), method)(size) == taken
+
+
+@pytest.mark.parametrize("method", ["read", "read1", "readline", "readlines"])
+@pytest.mark.parametrize("size", [2.0, "2", b"2", [2], object()])
+def test_what_is_no_integer_is_no_size(method, size):
+    stream = Input(Pieces([TEXT]), None)
+    with pytest.raises(TypeError, match="cannot be interpreted as an integer"):
+        getattr(stream, method)(size)
+    assert stream.read() == TEXT
+
+
 def test_a_line_longer_than_any_piece_is_put_together():
     line = b"x" * 300_000 + b"\n"
     pieces = [line[at : at + 70_000] for at in range(0, len(line), 70_000)]
