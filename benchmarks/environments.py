@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import tempfile
@@ -14,9 +15,9 @@ from benchmarks.peers import Peer
 __all__ = ["environment", "versions"]
 
 ROOT = Path(__file__).parent.parent
-GFCGI = ("gfcgi", "pyproject.toml", "setup.cfg", "README.md", "LICENSE")
+GFCGI = ("gfcgi", "pyproject.toml", "setup.py", "setup.cfg", "README.md", "LICENSE")
 INSTALL_SECONDS = 900
-"""uWSGI is compiled."""
+"""uWSGI is compiled, and so is one of gfcgi's builds."""
 
 
 def environment(folder: Path, peer: Peer) -> Path:
@@ -34,31 +35,41 @@ def environment(folder: Path, peer: Peer) -> Path:
         _install(python, *(package for package in peer.packages if package != "gfcgi"))
         done.touch()
     if "gfcgi" in peer.packages:
-        _install_gfcgi(python)
+        _install_gfcgi(python, compiled=peer.compiled)
     return python
 
 
-def _install_gfcgi(python: Path) -> None:
+def _install_gfcgi(python: Path, *, compiled: bool) -> None:
     """Install this checkout as a wheel, with nothing left over in it from an earlier build."""
-    with tempfile.TemporaryDirectory(prefix="gfcgi-") as folder:
+    with tempfile.TemporaryDirectory(prefix="gfcgi-") as place:
+        folder = Path(place, "sources")
+        folder.mkdir()
         for name in GFCGI:
             source = ROOT / name
             if source.is_dir():
                 ignore = shutil.ignore_patterns("__pycache__")
-                shutil.copytree(source, Path(folder, name), ignore=ignore)
+                shutil.copytree(source, folder / name, ignore=ignore)
             else:
                 shutil.copy(source, folder)
-        _install(python, "--force-reinstall", "--no-deps", folder)
-        _install(python, folder)
+        environ = {**os.environ, "GFCGI_COMPILE": "1" if compiled else "0"}
+        _pip(python, "wheel", "--no-deps", "--wheel-dir", place, str(folder), environ=environ)
+        (wheel,) = map(str, Path(place).glob("*.whl"))
+        _install(python, "--force-reinstall", "--no-deps", wheel)
+        _install(python, wheel)
 
 
 def _install(python: Path, *what: str) -> None:
     if what:
-        subprocess.run(
-            [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *what],
-            check=True,
-            timeout=INSTALL_SECONDS,
-        )
+        _pip(python, "install", *what)
+
+
+def _pip(python: Path, does: str, *what: str, environ: dict[str, str] | None = None) -> None:
+    subprocess.run(
+        [python, "-m", "pip", does, "--quiet", "--disable-pip-version-check", *what],
+        env=environ,
+        check=True,
+        timeout=INSTALL_SECONDS,
+    )
 
 
 def versions(python: Path) -> dict[str, str]:

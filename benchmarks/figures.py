@@ -143,13 +143,13 @@ class Measured:
         return "**falls short**"
 
 
-def judge(result: Result) -> list[Measured]:
-    """What gfcgi reached of each target."""
+def judge(result: Result, peer: str = "gfcgi") -> list[Measured]:
+    """What gfcgi, or another build of it, reached of each target."""
     measured = []
     for target in TARGETS:
         if target.against is None:
-            value = median(result, target.load, "gfcgi", target.figure)
+            value = median(result, target.load, peer, target.figure)
         else:
-            value = ratio(result, target.load, target.figure, "gfcgi", target.against)
+            value = ratio(result, target.load, target.figure, peer, target.against)
         measured.append(Measured(target, value))
     return measured

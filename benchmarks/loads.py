@@ -20,6 +20,7 @@ BODY_BYTES = 100 << 20
 EVERYBODY = (
     "floor",
     "gfcgi",
+    "gfcgi-compiled",
     "gevent-fastcgi",
     "flup",
     "uwsgi",

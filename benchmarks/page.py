@@ -15,6 +15,7 @@ TITLES = {
     "floor": "floor",
     "blocking": "plain sockets",
     "gfcgi": "**gfcgi**",
+    "gfcgi-compiled": "**gfcgi**, compiled",
     "gevent-fastcgi": "gevent-fastcgi",
     "flup": "flup",
     "uwsgi": "uWSGI",
@@ -132,18 +133,20 @@ _NAMED = {"gevent", "greenlet", "gevent-fastcgi", "flup", "uwsgi", "gunicorn"}
 def _targets(result: Result) -> str:
     lines = [
         "## What was aimed at\n",
-        "gfcgi's own figure, and where something is said to be *against*, its ratio to that.\n",
-        "| load | must | aim | measured | |",
-        "|---|---:|---:|---:|---|",
+        "gfcgi's own figure, and where something is said to be *against*, its ratio to that, for",
+        "the pure Python build and for the [compiled](howto/compiled.md) one.\n",
+        "| load | must | aim | pure | | compiled | |",
+        "|---|---:|---:|---:|---|---:|---|",
     ]
-    for measured in judge(result):
-        target = measured.target
+    for pure, compiled in zip(judge(result), judge(result, "gfcgi-compiled"), strict=True):
+        target = pure.target
         unit = f" {target.unit}"
         aim = "" if target.aim is None else f"≤ {target.aim:g}{unit}"
-        value = "" if measured.value is None else f"{measured.value:.2f}{unit}"
-        lines.append(
-            f"| {target.title} | ≤ {target.must:g}{unit} | {aim} | {value} | {measured.verdict} |"
-        )
+        cells = [target.title, f"≤ {target.must:g}{unit}", aim]
+        for measured in (pure, compiled):
+            value = "" if measured.value is None else f"{measured.value:.2f}{unit}"
+            cells += [value, measured.verdict]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 

@@ -38,7 +38,8 @@ class Place:
 class Peer:
     """A server; ``packages`` as pip takes them, of which the first is what is measured.
 
-    ``inherits`` is the command that serves the listening socket on descriptor 0, if there is one.
+    ``inherits`` is the command that serves the listening socket on descriptor 0, if there is one;
+    ``compiled`` is which build of gfcgi it is.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Peer:
     packages: tuple[str, ...]
     command: Callable[[Place], list[str]]
     inherits: Callable[[Place], list[str]] | None = None
+    compiled: bool = False
     protocol: str = "fastcgi"
     multiplexes: bool = True
 
@@ -129,6 +131,14 @@ PEERS = {
             ("gfcgi",),
             _gfcgi,
             inherits=lambda place: place.script("start.fcgi"),
+        ),
+        Peer(
+            "gfcgi-compiled",
+            "gfcgi, compiled",
+            ("gfcgi",),
+            _gfcgi,
+            inherits=lambda place: place.script("start.fcgi"),
+            compiled=True,
         ),
         Peer(
             "gevent-fastcgi",

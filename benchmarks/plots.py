@@ -135,6 +135,6 @@ def _latencies(result: Result, loads: Sequence[str]) -> Any:
 
 
 def _colour(peer: str) -> str:
-    if peer == "gfcgi":
+    if peer in ("gfcgi", "gfcgi-compiled"):
         return OURS
     return FLOOR if peer in ("floor", "blocking", "bare") else OTHERS

@@ -33,6 +33,7 @@ STARTUP_PEERS = (
     "bare",
     "floor",
     "gfcgi",
+    "gfcgi-compiled",
     "gevent-fastcgi",
     "flup",
     "uwsgi",
