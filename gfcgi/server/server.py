@@ -62,7 +62,7 @@ class Server:
         self._reports = RateLimit(log)
         self._gateway = Gateway(
             application,
-            multiprocess=multiprocess,
+            multiprocess=bool(multiprocess),
             debug=self.options.debug,
             rules=Rules(self.options.script_name, self.options.trusted_proxies),
             report=self._reports.warning,

@@ -171,6 +171,6 @@ class Gateway:
 
 
 def _name(request: Request) -> str:
-    params = request.params
+    params: dict[str, Any] = request.params  # the environ: an application may have put in anything
     method = params.get("REQUEST_METHOD", "?")
     return f"{method} {params.get('SCRIPT_NAME', '')}{params.get('PATH_INFO', '')}"

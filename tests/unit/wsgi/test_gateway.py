@@ -306,6 +306,15 @@ def test_a_failure_names_what_can_be_named_of_a_request_without_params(caplog):
     assert "GET : the application failed" in caplog.text
 
 
+def test_a_failure_is_answered_whatever_the_application_has_made_of_its_environ(ask, caplog):
+    def application(environ, start_response):
+        environ.update(REQUEST_METHOD=b"GET", SCRIPT_NAME=None, PATH_INFO=5)
+        raise LookupError
+
+    assert ask(application).response.status == 500
+    assert "b'GET' None5: the application failed" in caplog.text
+
+
 def test_exc_info_keeps_nothing_of_the_application_alive(ask):
     """It would hold every local of the application in a cycle."""
 
