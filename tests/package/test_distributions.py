@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import socket
 import subprocess
 import sys
 import tarfile
 import venv
 import zipfile
 from pathlib import Path
+from sysconfig import get_config_var
 
 import pytest
 
@@ -16,11 +20,16 @@ pytest.importorskip("build", reason="the package environment of tox checks the d
 
 DEADLINE_SECONDS = 300
 
+needs_a_compiler = pytest.mark.skipif(
+    shutil.which("cc") is None and "CI" not in os.environ, reason="there is no C compiler"
+)
 
-def run(*command: str | Path, cwd: Path) -> str:
+
+def run(*command: str | Path, cwd: Path, status: int = 0, **variables: str) -> str:
     done = subprocess.run(
         command,
         cwd=cwd,
+        env={**os.environ, **variables},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -28,7 +37,7 @@ def run(*command: str | Path, cwd: Path) -> str:
         timeout=DEADLINE_SECONDS,
         check=False,
     )
-    assert done.returncode == 0, done.stdout
+    assert done.returncode == status, done.stdout
     return done.stdout
 
 
@@ -61,6 +70,25 @@ def wheel(unpacked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
+@pytest.fixture(scope="module")
+def compiled_wheel(unpacked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with compiled modules."""
+    out = tmp_path_factory.mktemp("compiled-wheel")
+    build = (sys.executable, "-m", "build", "--wheel", "--outdir", out, ".")
+    run(*build, cwd=unpacked, GFCGI_COMPILE="1")
+    (made,) = out.glob("*.whl")
+    return made
+
+
+def contents(wheel: Path) -> set[str]:
+    with zipfile.ZipFile(wheel) as archive:
+        return set(archive.namelist())
+
+
+def sources(tree: Path) -> set[str]:
+    return {path.relative_to(tree).as_posix() for path in (tree / "gfcgi").rglob("*.py")}
+
+
 def test_the_sdist_carries_everything(module_clone: Path, unpacked: Path) -> None:
     """Whoever packages or changes gfcgi has the tests, the docs and all the configuration."""
     ours = {path.relative_to(module_clone) for path in module_clone.rglob("*") if path.is_file()}
@@ -74,16 +102,63 @@ def test_the_sdist_names_nobody(sdist: Path) -> None:
 
 
 def test_the_wheel_holds_the_package_and_nothing_else(module_clone: Path, wheel: Path) -> None:
-    """Tests, examples and docs do not land in anyone's site-packages."""
-    with zipfile.ZipFile(wheel) as archive:
-        names = archive.namelist()
-    assert {name.split("/")[0] for name in names} == {
-        "gfcgi",
-        wheel.name.split("-py3")[0] + ".dist-info",
-    }
-    sources = (module_clone / "gfcgi").rglob("*.py")
-    ours = {path.relative_to(module_clone).as_posix() for path in sources}
+    """Tests, examples and docs do not land in anyone's site-packages, nor anything compiled."""
+    names = contents(wheel)
+    version, _ = wheel.name.split("-py3-none-any.whl")
+    assert {name.split("/")[0] for name in names} == {"gfcgi", f"{version}.dist-info"}
+    ours = sources(module_clone)
     assert {name for name in names if name.startswith("gfcgi/")} == {*ours, "gfcgi/py.typed"}
+
+
+@needs_a_compiler
+def test_the_compiled_wheel_has_extension_modules_beside_all_the_sources(
+    module_clone: Path, compiled_wheel: Path
+) -> None:
+    assert not compiled_wheel.name.endswith("-any.whl")
+    names = contents(compiled_wheel)
+    suffix = get_config_var("EXT_SUFFIX")
+    extensions = {name.removesuffix(suffix) for name in names if name.endswith(suffix)}
+    ours = sources(module_clone)
+    assert {f"{name}.py" for name in extensions} - ours == {"gfcgi/compiled__mypyc.py"}
+    assert len(extensions) > 10
+    rest = {name for name in names if name.startswith("gfcgi/") and not name.endswith(suffix)}
+    assert rest == {*ours, "gfcgi/py.typed"}
+
+
+@needs_a_compiler
+def test_the_compiled_wheel_needs_what_the_pure_one_needs(
+    module_clone: Path, compiled_wheel: Path, tmp_path: Path
+) -> None:
+    """It answers where gevent, greenlet and what these need are all that is installed."""
+    venv.create(tmp_path / "venv", with_pip=True)
+    python = tmp_path / "venv" / "bin" / "python"
+    run(python, "-I", "-m", "pip", "install", "-q", compiled_wheel, cwd=tmp_path)
+    listed = run(python, "-I", "-m", "pip", "list", "--format=freeze", cwd=tmp_path)
+    packages = {line.split("=")[0] for line in listed.splitlines() if "==" in line}
+    needed = {"gevent", "greenlet", "zope.event", "zope.interface"}
+    assert packages - {"pip", "setuptools"} == {"gfcgi", *needed}
+    hello = module_clone / "examples" / "hello.fcgi"
+    address = f"{tmp_path}/socket"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(address)
+        listener.listen()
+        server = subprocess.Popen([python, "-I", hello], stdin=listener)
+    with server:
+        try:
+            ask = (python, "-I", "-m", "gfcgi", "request", f"unix:{address}", "/")
+            answer = run(*ask, cwd=tmp_path)
+        finally:
+            server.terminate()
+    assert "<h2>hello world</h2>" in answer
+    assert server.returncode == 0
+
+
+def test_without_a_compiler_there_is_an_error_and_no_wheel(unpacked: Path, tmp_path: Path) -> None:
+    """Who asks for the compiled build does not get the pure one instead."""
+    build = (sys.executable, "-m", "build", "--wheel", "--outdir", tmp_path, ".")
+    said = run(*build, cwd=unpacked, status=1, GFCGI_COMPILE="1", CC="no-such-compiler")
+    assert "GFCGI_COMPILE=1 asks for the compiled build, which needs a C compiler" in said
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_metadata_is_good_enough_for_the_package_index(sdist: Path, wheel: Path) -> None:
