@@ -1,26 +1,23 @@
-"""How hypothesis runs here: the same examples each time, unless somebody wants to look for more.
-
-``HYPOTHESIS_PROFILE=explore`` looks at other and at more examples with each run.
-"""
+"""How hypothesis runs here; ``replay.examples`` says what the profiles are."""
 
 from __future__ import annotations
 
-import os
-
 from hypothesis import HealthCheck, settings
+from replay.examples import PROFILE
 
-settings.register_profile(
-    "fixed",
-    derandomize=True,
-    database=None,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-    print_blob=True,
-)
+for _name in ("fixed", "short"):
+    settings.register_profile(
+        _name,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+        print_blob=True,
+    )
 settings.register_profile(
     "explore",
-    max_examples=2000,
+    max_examples=1000,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
+settings.load_profile(PROFILE)

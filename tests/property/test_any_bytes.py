@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from replay import Transcript, byte_by_byte, replay, whole
+from replay.examples import examples
 from replay.strategies import cut, cut_places, wire_bytes
 
 from gfcgi.errors import Fatal, RemoteProtocolError
@@ -15,7 +16,7 @@ SMALL_BOUNDS = {"max_params_bytes": 40, "max_params_pairs": 3, "max_concurrent_r
 
 
 @given(wire_bytes, cut_places, st.booleans())
-@settings(max_examples=1000)
+@examples(1000)
 def test_the_application_gives_the_same_events_however_the_bytes_are_cut(
     content, places, answering
 ):
@@ -25,7 +26,7 @@ def test_the_application_gives_the_same_events_however_the_bytes_are_cut(
 
 
 @given(wire_bytes, cut_places)
-@settings(max_examples=500)
+@examples(500)
 def test_small_bounds_make_no_difference_to_that(content, places):
     def events(pieces: list[bytes]) -> list[tuple[object, ...]]:
         return Transcript(ApplicationConnection(**SMALL_BOUNDS)).feed(pieces).eof().events
@@ -35,7 +36,7 @@ def test_small_bounds_make_no_difference_to_that(content, places):
 
 
 @given(wire_bytes, cut_places)
-@settings(max_examples=500)
+@examples(500)
 def test_the_web_server_gives_the_same_events_however_the_bytes_are_cut(content, places):
     def events(pieces: list[bytes]) -> list[tuple[object, ...]]:
         core = WebServerConnection()
@@ -48,7 +49,7 @@ def test_the_web_server_gives_the_same_events_however_the_bytes_are_cut(content,
 
 
 @given(wire_bytes)
-@settings(max_examples=500)
+@examples(500)
 def test_every_error_says_what_dies_and_by_which_section(content):
     core = ApplicationConnection(**SMALL_BOUNDS)
     transcript = Transcript(core).feed([content]).eof()
@@ -65,7 +66,7 @@ def test_every_error_says_what_dies_and_by_which_section(content):
 
 
 @given(wire_bytes)
-@settings(max_examples=500)
+@examples(500)
 def test_a_request_dies_once_and_is_deaf_until_it_is_ended(content):
     transcript = Transcript(ApplicationConnection(**SMALL_BOUNDS)).feed([content])
     dead = set()

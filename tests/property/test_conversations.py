@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 import webserver_side as wire
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from replay import Transcript
+from replay.examples import examples
 from replay.strategies import (
     cut,
     cut_places,
@@ -97,7 +98,7 @@ def responses(draw: st.DrawFn, request_id: int) -> list[Event]:
 
 
 @given(interleavings(requests), cut_places)
-@settings(max_examples=300)
+@examples(300)
 def test_the_application_is_given_what_the_web_server_said(events, places):
     web_server, expected = WebServerConnection(), Recorder()
     content = b""
@@ -111,7 +112,7 @@ def test_the_application_is_given_what_the_web_server_said(events, places):
 
 
 @given(interleavings(responses), cut_places)
-@settings(max_examples=300)
+@examples(300)
 def test_the_web_server_is_given_what_the_application_said(events, places):
     application, web_server, expected = begun(events)
     content = b""
@@ -175,7 +176,7 @@ any_events = st.one_of(
 
 
 @given(st.lists(any_events, max_size=20))
-@settings(max_examples=400)
+@examples(400)
 def test_an_application_that_is_misused_sends_nothing_wrong(events):
     application, web_server, _ = begun([EndRequest(1), EndRequest(2), EndRequest(65535)])
     content = b""
@@ -191,7 +192,7 @@ def test_an_application_that_is_misused_sends_nothing_wrong(events):
 
 
 @given(st.lists(any_events, max_size=20))
-@settings(max_examples=400)
+@examples(400)
 def test_a_web_server_that_is_misused_sends_nothing_wrong(events):
     web_server = WebServerConnection()
     content = b""

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 
 import pytest
 import webserver_side as wire
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from replay import Transcript
+from replay.examples import examples
 from replay.strategies import octets, pair_lists, request_ids, roles
 
 from gfcgi.errors import LocalProtocolError
@@ -243,4 +243,4 @@ class Multiplexing(RuleBasedStateMachine):
 
 
 TestMultiplexing = Multiplexing.TestCase
-TestMultiplexing.settings = settings(max_examples=200, stateful_step_count=60)
+TestMultiplexing.settings = examples(200, stateful_step_count=60)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gfcgi.configurations import configuration
 
-from .harness import PrivateRoot, Program, free_port, need, python_environment, wait_until
+from .harness import PrivateRoot, Program, free_port, listens, need, python_environment, wait_until
 
 
 @dataclass(frozen=True)
@@ -79,9 +79,14 @@ class SpawnFcgi(Application):
 
 
 def wait_for_socket(program: Program, address: Address) -> None:
-    """Wait until the application's UNIX socket is there, or the program has ended."""
-    if address.path:
-        wait_until(
-            lambda: program.exited() or Path(address.path).exists(),
-            f"{program.name} to listen on {address}",
-        )
+    """Wait until the application's socket is there, or the program has ended.
+
+    Some Web servers look again only after a second or two if they come too early.
+    """
+    if not address.path and not address.port:
+        return
+
+    def there() -> bool:
+        return Path(address.path).exists() if address.path else listens(address.port)
+
+    wait_until(lambda: program.exited() or there(), f"{program.name} to listen on {address}")

@@ -21,6 +21,8 @@ MATRIX = pytest.StashKey[Matrix]()
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[MATRIX] = Matrix()
+    if "GFCGI_SERVERS_MATRIX" in os.environ and config.getoption("dist", "no") != "no":
+        raise pytest.UsageError("GFCGI_SERVERS_MATRIX wants to see all of the run: add -n 0")
 
 
 @pytest.fixture(scope="module", params=COLUMNS, ids=str)

@@ -119,7 +119,7 @@ def test_graceful_reload_under_load_loses_no_request(
     if number is None:
         differs(request, "the Web server has no signal that reloads it")
         return
-    few = 2 if site.column.concurrency == PROCESS_EACH else 10
+    few = 1 if site.column.concurrency == PROCESS_EACH else 10
     with Load(site, 4) as load:
         for _ in range(2):
             load.wait_answers(few)

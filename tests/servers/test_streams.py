@@ -81,7 +81,7 @@ def settle(progress: Any) -> int:
     """Wait until a growing number has not grown for a while, and return it."""
     last: int = progress()
     since = time.monotonic()
-    while time.monotonic() - since < 1.5:
+    while time.monotonic() - since < 0.5:
         time.sleep(0.05)
         now: int = progress()
         if now != last:

@@ -26,6 +26,8 @@ from benchmarks.processes import pids, running
 from benchmarks.wire import Shape, ask, prepare
 from benchmarks.worker import call
 
+pytestmark = pytest.mark.alone
+
 COMPILED = not str(gfcgi.protocol.params.__file__).endswith(".py")
 
 TURNS = 6
