@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -14,6 +13,7 @@ import zipfile
 from pathlib import Path
 from sysconfig import get_config_var
 
+import compiling
 import pytest
 
 pytest.importorskip("build", reason="the package environment of tox checks the distributions")
@@ -21,7 +21,8 @@ pytest.importorskip("build", reason="the package environment of tox checks the d
 DEADLINE_SECONDS = 300
 
 needs_a_compiler = pytest.mark.skipif(
-    shutil.which("cc") is None and "CI" not in os.environ, reason="there is no C compiler"
+    bool(compiling.missing()) and not os.environ.get("GFCGI_REQUIRE_SERVERS"),
+    reason=f"{compiling.missing()} is not here",
 )
 
 
