@@ -45,6 +45,9 @@ MYPY = [
     "--no-site-packages",
     "--ignore-missing-imports",
     "--follow-imports=silent",
+    # So the classes of gevent and greenlet are unknown: what inherits from them is not compiled,
+    # for mypyc would lay it out in memory as if it inherited from nothing.
+    "--disallow-subclassing-any",
 ]
 
 NEEDS = (
