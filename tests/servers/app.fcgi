@@ -76,6 +76,7 @@ def upload(request):
     _, highest = memory()
     return request.json(
         {
+            "method": request.environ["REQUEST_METHOD"],
             "sha256": digest.hexdigest(),
             "bytes": count,
             "reads": reads,

@@ -73,8 +73,9 @@ DEFECTS: Final = (
     Defect(
         "Apache mod_cgid (seen: 2.4.71)",
         "A graceful restart of Apache restarts its daemon too, and requests of that moment get 503;"
-        " where the body was not read, the response may be lost",
-        "mod_fcgid or mod_proxy_fcgi",
+        " where the body was not read, the response may be lost or cut off, be it one byte (a race"
+        " of its own with cgi-fcgi, which ends as soon as it has the answer)",
+        "mod_fcgid or mod_proxy_fcgi; an application that reads what it is sent",
     ),
     Defect(
         "Apache mod_fcgid (seen: with 2.4.71)",

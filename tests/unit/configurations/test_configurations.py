@@ -12,7 +12,7 @@ import pytest
 from gfcgi.configurations import AUTHORIZERS, SERVERS, configuration
 
 SCRIPT = "/srv/hello/hello.fcgi"
-STREAM_ANYWAY = {"apache-cgi", "h2o", "haproxy"}
+STREAM_ANYWAY = ("apache-cgi", "h2o", "haproxy")
 """Servers that pass on what comes, as far as they can, without being asked."""
 
 VALUES = {
