@@ -108,7 +108,7 @@ DEFECTS: Final = (
     ),
     Defect(
         "Caddy (seen: 2.6.2)",
-        "FCGI_STDERR is logged nowhere; SIGUSR1 reloads nothing",
+        "FCGI_STDERR is logged nowhere; SIGUSR1 reloads nothing; the body of OPTIONS is dropped",
         "gfcgi's own log has exceptions too; `caddy reload`",
     ),
     Defect(

@@ -79,9 +79,14 @@ def test_lengths_and_types_are_given_once(site: Site) -> None:
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS"])
-def test_method_passes(site: Site, method: str) -> None:
+def test_method_passes(site: Site, method: str, request: pytest.FixtureRequest) -> None:
     seen = site.request(method, "/upload", b"x").json()
-    assert (seen["method"], seen["bytes"]) == (method, 1)
+    assert seen["method"] == method
+    if site.column.name == "caddy" and method == "OPTIONS":
+        differs(request, "it drops the body of OPTIONS")
+        assert (seen["bytes"], seen["content_length"]) == (0, "0")
+    else:
+        assert seen["bytes"] == 1
 
 
 def test_large_request_headers_pass(site: Site) -> None:
