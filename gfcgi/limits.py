@@ -35,9 +35,10 @@ MAX_PARAMS_PAIRS: Final = 1_000
 """Name-value pairs in a request. Apache lets through 100 header fields and adds up to some 150
 variables of its own (SSLOptions +StdEnvVars +ExportCertData)."""
 
-STDIN_BUFFER_BYTES: Final = 64 * KIB
+STDIN_BUFFER_BYTES: Final = 256 * KIB
 """Body bytes read ahead of the application; then the socket is left alone, and the kernel makes
-the Web server wait. One full record."""
+the Web server wait. More than the kernel itself holds for a UNIX socket, so that one read takes
+all that is there."""
 
 MULTIPLEXED_BUFFER_BYTES: Final = 256 * KIB
 """On a multiplexed connection reading must go on for the other requests: body bytes kept in
@@ -70,7 +71,7 @@ GRACEFUL_TIMEOUT_SECONDS: Final = 30.0
 """From the first stop signal until requests that still run are cut. gunicorn's default."""
 
 RECV_BYTES: Final = 64 * KIB
-"""Asked of the socket in one read: a full record."""
+"""Asked of the socket in one read, where no body is being received: a full record."""
 
 HELD_STDERR_BYTES: Final = 8 * KIB
 """STDERR kept back until there is STDOUT to go with it, for a Web server that needs that: half of

@@ -48,6 +48,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Connection"]
 
+_LEAST_BYTES: Final = 4 * limits.KIB
+"""Asked of the socket even where a bound on the body leaves less; records have headers too."""
+
 _CLOSED: Final = "the Web server has closed the transport connection"
 
 
@@ -123,7 +126,7 @@ class Connection:
     def _read(self) -> None:
         """Take what has arrived."""
         try:
-            data = self._transport.receive_now(limits.RECV_BYTES)
+            data = self._transport.receive_now(self._most())
         except OSError as error:
             self._server.log_debug(self._peer(), error)
             self._close()
@@ -145,6 +148,14 @@ class Connection:
                 self._close()
             else:
                 self._pull()
+
+    def _most(self) -> int:
+        """How many bytes to ask of the socket."""
+        if self.multiplexed or not self._requests:
+            return limits.RECV_BYTES
+        # What can come is the body of one request. Long reads make a large upload cheap.
+        (request,) = self._requests.values()
+        return max(request.room, _LEAST_BYTES)
 
     def _end_of_input(self) -> None:
         if not self.closed and not self._lingering:

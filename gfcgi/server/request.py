@@ -152,6 +152,11 @@ class ServerRequest:
             self.greenlet.throw()
 
     @property
+    def room(self) -> int:
+        """How many bytes of body may still be read ahead of the application."""
+        return self.stdin.room if self.data is None else min(self.stdin.room, self.data.room)
+
+    @property
     def waiting_since(self) -> float:
         """The loop's clock (seconds) when the application began to wait for a stream, or 0."""
         return self.stdin.waiting_since or (self.data.waiting_since if self.data else 0.0)

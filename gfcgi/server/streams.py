@@ -65,6 +65,11 @@ class InputStream:
 
     # -- the connection's side
 
+    @property
+    def room(self) -> int:
+        """How many bytes may come before reading pauses; less than 1 where it has."""
+        return self._connection.options.stdin_buffer_bytes - self._memory_bytes
+
     def feed(self, data: Bytes) -> None:
         """Take what arrived; b"" is the stream's end. ``wake`` lets the application have it."""
         if not data:

@@ -32,12 +32,20 @@ _BUFFERS_PER_CALL: Final = 512
 class Transport:
     """The bytes of one transport connection. OSError leaves every method as the kernel gave it."""
 
-    __slots__ = ("_hub", "_read_watcher", "_socket", "_unsent", "write_blocked_since")
+    __slots__ = (
+        "_hub",
+        "_read_watcher",
+        "_socket",
+        "_unsent",
+        "_write_watcher",
+        "write_blocked_since",
+    )
 
     def __init__(self, sock: socket.socket) -> None:
         self._hub: Any = get_hub()
         self._socket = sock
         self._read_watcher: Any = self._hub.loop.io(sock.fileno(), _READ)
+        self._write_watcher: Any = None
         self._unsent: list[Bytes] = []
         self.write_blocked_since = 0.0
         """The loop's clock (seconds) when a write began to wait; 0 while none waits."""
@@ -130,13 +138,14 @@ class Transport:
 
     def _wait_writable(self) -> None:
         hub = self._hub
+        if self._write_watcher is None:
+            # Kept: a long response waits hundreds of times.
+            self._write_watcher = hub.loop.io(self._socket.fileno(), _WRITE)
         self.write_blocked_since = hub.loop.now()
-        watcher = hub.loop.io(self._socket.fileno(), _WRITE)
         try:
-            hub.wait(watcher)
+            hub.wait(self._write_watcher)
         finally:
             self.write_blocked_since = 0.0
-            watcher.close()
 
     def shut_down(self, how: int = socket.SHUT_RDWR) -> None:
         """Shut down for good: whoever waits for this socket wakes up."""
@@ -148,4 +157,6 @@ class Transport:
     def close(self) -> None:
         """Close; no greenlet may be waiting."""
         self._read_watcher.close()
+        if self._write_watcher is not None:
+            self._write_watcher.close()
         self._socket.close()

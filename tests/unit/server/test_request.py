@@ -9,6 +9,7 @@ import pytest
 import webserver_side as wire
 from wsgi_side import Gate, begin, echo, hello
 
+from gfcgi import limits
 from gfcgi.errors import RequestAborted
 
 LONG = os.urandom(1 << 20) * 3
@@ -70,19 +71,22 @@ def test_a_web_server_that_does_not_read_stops_the_application(serving, until):
         assert len(connection.response().body) == 65_536_000
 
 
-def test_an_application_that_does_not_read_stops_the_web_server(serving, until):
+@pytest.mark.parametrize("bound", [1000, limits.STDIN_BUFFER_BYTES])
+def test_an_application_that_does_not_read_stops_the_web_server(serving, until, bound):
     gate = Gate()
 
     def application(environ, start_response):
         gate(environ, start_response)
         return [environ["wsgi.input"].read()]
 
-    with serving(application) as site, site.connect() as connection:
+    with serving(application, stdin_buffer_bytes=bound) as site, site.connect() as connection:
         connection.send(begin())
+        gate.begun.wait()
         sending = gevent.spawn(connection.send, wire.stdin(1, LONG))
         until(lambda: site.server.connections and site.only_connection._full_streams)
         stream = site.only_connection._requests[1].stdin
-        assert stream._memory_bytes <= 2 * 65_536
+        # What a read asks for follows the room that is left, down to 4 KB.
+        assert stream._memory_bytes <= bound + 4096
         assert not sending.ready()
         gate.open.set()
         assert connection.response().body == LONG
@@ -129,7 +133,7 @@ def test_questions_are_not_read_while_their_answers_cannot_be_written(serving, u
         sending = gevent.spawn(connection.send, wire.record(77, 0) * questions)
         gevent.sleep(0.05)
         assert not sending.ready()
-        assert len(site.only_connection.core._buffer) <= 65_536
+        assert len(site.only_connection.core._buffer) <= limits.STDIN_BUFFER_BYTES
         assert connection.response().body == LONG
         while len(connection.management) < questions:
             connection.read_any()
