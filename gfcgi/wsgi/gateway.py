@@ -97,7 +97,7 @@ class Gateway:
             if request.aborted.is_set() and not isinstance(error, Exception):
                 # The server stops and has killed what still ran.
                 return
-            self._failed(request, response, errors)
+            self._failed(request, response, errors, error)
 
     def _environ(self, request: Request, errors: ErrorStream) -> dict[str, Any]:
         environ = make_environ(request.params, request.repeated, self._rules)
@@ -155,9 +155,11 @@ class Gateway:
         except RequestAborted:
             pass
 
-    def _failed(self, request: Request, response: Response, errors: ErrorStream) -> None:
-        text = traceback.format_exc()
-        log.error("%s: the application failed\n%s", _name(request), text.rstrip("\n"))
+    def _failed(
+        self, request: Request, response: Response, errors: ErrorStream, error: BaseException
+    ) -> None:
+        log.error("%s: the application failed", _name(request), exc_info=error)
+        text = "".join(traceback.format_exception(error))
         errors.flush()
         errors.write(text)
         try:

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from gfcgi.options import Options
-from gfcgi.process.log import set_up_logging
+from gfcgi.process.log import set_up_logging, show_tracebacks_once
 
 
 @pytest.fixture(autouse=True)
@@ -74,3 +74,19 @@ def test_a_closed_standard_error_is_no_error(monkeypatch):
     monkeypatch.setattr(sys, "stderr", None)
     set_up_logging(Options())
     assert logging.getLogger("gfcgi").handlers == []
+
+
+def test_tracebacks_of_the_application_may_be_left_to_who_shows_its_error_output(monkeypatch):
+    stderr = unconfigured(monkeypatch)
+    set_up_logging(Options())
+    show_tracebacks_once()
+    for name in ("gfcgi.wsgi", "gfcgi.server"):
+        try:
+            raise LookupError(name)
+        except LookupError:
+            logging.getLogger(name).exception("failed")
+    lines = stderr.getvalue().splitlines()
+    assert [line for line in lines if line.startswith("LookupError")] == [
+        "LookupError: gfcgi.server"
+    ]
+    assert len([line for line in lines if line.endswith("ERROR: failed")]) == 2
