@@ -32,7 +32,9 @@ def haproxy(site: Site) -> str:
     ]
     if site.multiplex:
         application += [
-            "# Many requests at once on one connection.",
+            "# Many requests at once on one connection. HAProxy before 3.4 refuses some of a burst",
+            "# with a 500 of its own (its issue 3346), unless max-reqs is as low as 8 here and in",
+            "# gfcgi (--max-concurrent-requests-per-connection 8).",
             "option get-values",
             "option mpxs-conns",
             f"option max-reqs {MAX_CONCURRENT_REQUESTS_PER_CONNECTION}",

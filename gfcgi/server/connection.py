@@ -33,10 +33,11 @@ from gfcgi.protocol import (
     UnknownType,
 )
 from gfcgi.server.output import Output
-from gfcgi.server.request import ServerRequest, overloaded_status
+from gfcgi.server.request import ServerRequest
 from gfcgi.server.transport import Transport
 from gfcgi.server.values import MPXS_CONNS, values_of
 from gfcgi.wsgi.pages import error_page
+from gfcgi.wsgi.webservers import overloaded_status
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import logging
-import re
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from gevent.event import Event
 
 from gfcgi import limits
 from gfcgi.errors import RequestAborted
-from gfcgi.protocol.records import PADDED_CONTENT_BYTES, ProtocolStatus, Role
+from gfcgi.protocol.records import PADDED_CONTENT_BYTES, Role
 from gfcgi.server.streams import InputStream
+from gfcgi.wsgi.webservers import falls_over_lone_stderr
 
 if TYPE_CHECKING:
     import greenlet
@@ -20,29 +19,14 @@ if TYPE_CHECKING:
     from gfcgi.protocol.events import BeginRequest, Bytes
     from gfcgi.server.connection import Connection
 
-__all__ = ["ServerRequest", "overloaded_status"]
+__all__ = ["ServerRequest"]
 
 log = logging.getLogger("gfcgi.server")
 
 _AUTHORIZER, _FILTER = int(Role.AUTHORIZER), int(Role.FILTER)
 
-_HAPROXY: Final = re.compile(r"HAProxy (\d+)\.(\d+)\.(\d+)")
-_HAPROXY_MENDED: Final = (2, 6, 14)
-"""Before, a read that brings STDERR alone ends the whole process (its issue 2150)."""
-
 _PIECE_BYTES = 8 * PADDED_CONTENT_BYTES
 """Written without letting go of the transport connection, where other requests may wait for it."""
-
-
-def overloaded_status(status: int, params: Mapping[str, str]) -> int:
-    """The protocolStatus (§5.5) that refuses one request and no other.
-
-    HAProxy, in all its versions so far, closes the transport connection on OVERLOADED, and the
-    others that it multiplexes there get 502. The page of ours says 503 all the same.
-    """
-    if status == ProtocolStatus.OVERLOADED and params.get("SERVER_SOFTWARE", "")[:7] == "HAProxy":
-        return ProtocolStatus.REQUEST_COMPLETE
-    return status
 
 
 class ServerRequest:
@@ -111,8 +95,7 @@ class ServerRequest:
         way = self._connection.options.stderr
         if way != "auto":
             return way == "with-stdout"
-        haproxy = _HAPROXY.match(self.params.get("SERVER_SOFTWARE", ""))
-        return haproxy is not None and tuple(map(int, haproxy.groups())) < _HAPROXY_MENDED
+        return falls_over_lone_stderr(self.params)
 
     def send_file(self, fileno: int, offset: int, count: int) -> None:
         """Send bytes of a regular file as STDOUT; the kernel copies them.

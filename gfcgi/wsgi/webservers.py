@@ -1,13 +1,21 @@
-"""Which Web server a request came from, by what it says of itself."""
+"""Which Web server a request came from, by what it says of itself, and what it cannot take."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Final
 
-__all__ = ["ERROR_LINE_CHARACTERS", "recognise"]
+from gfcgi.protocol.records import ProtocolStatus
+
+__all__ = ["ERROR_LINE_CHARACTERS", "falls_over_lone_stderr", "overloaded_status", "recognise"]
 
 ERROR_LINE_CHARACTERS: Final = {"Apache mod_fastcgi": 1000}
 """What a Web server's error log takes of a line: mod_fastcgi cuts at 1023 bytes."""
+
+_HAPROXY: Final = re.compile(r"HAProxy (\d+)\.(\d+)\.(\d+)")
+_HAPROXY_MENDED: Final = (2, 6, 14)
+"""Before, a read that brings STDERR alone ends the whole process (its issue 2150)."""
 
 _BY_SOFTWARE: Final = (
     ("nginx/", "nginx"),
@@ -38,3 +46,20 @@ def recognise(params: dict[str, str]) -> str:
     if "FCGI_ROLE" in params:
         return "Apache mod_authnz_fcgi"
     return "Apache"
+
+
+def falls_over_lone_stderr(params: Mapping[str, str]) -> bool:
+    """Whether FCGI_STDERR must not come without FCGI_STDOUT."""
+    haproxy = _HAPROXY.match(params.get("SERVER_SOFTWARE", ""))
+    return haproxy is not None and tuple(map(int, haproxy.groups())) < _HAPROXY_MENDED
+
+
+def overloaded_status(status: int, params: Mapping[str, str]) -> int:
+    """The protocolStatus (§5.5) that refuses one request and no other.
+
+    HAProxy, in all its versions so far, closes the transport connection on OVERLOADED, and the
+    others that it multiplexes there get 502. The page of ours says 503 all the same.
+    """
+    if status == ProtocolStatus.OVERLOADED and params.get("SERVER_SOFTWARE", "")[:7] == "HAProxy":
+        return ProtocolStatus.REQUEST_COMPLETE
+    return status
