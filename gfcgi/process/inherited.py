@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from collections.abc import Mapping, MutableMapping
 from typing import Final
 
@@ -16,6 +17,7 @@ from gfcgi.errors import ConfigError
 
 __all__ = [
     "FCGI_LISTENSOCK_FILENO",
+    "Latecomers",
     "adopt",
     "forget_listen_fds",
     "is_cgi",
@@ -26,6 +28,11 @@ __all__ = [
 
 FCGI_LISTENSOCK_FILENO: Final = 0
 SD_LISTEN_FDS_START: Final = 3
+
+LATE_SECONDS: float = 0.2
+"""After a stop, how long to accept from a socket that goes away when we end. In 50 ms Apache's old
+workers have handed on what they had read, and the rest is for slow clients; meanwhile mod_fastcgi
+waits for us, two seconds at most, and Apache starts no new workers. Tests change it."""
 
 
 def is_listening(fd: int) -> bool:
@@ -61,6 +68,38 @@ def adopt(fd: int) -> socket.socket:
     os.dup2(null, fd)
     os.close(null)
     return sock
+
+
+class Latecomers:
+    """Whoever still connects after a stop, to a socket that the Web server made for us.
+
+    mod_fastcgi stops us while Apache's old workers still have requests to hand on, and throws the
+    socket away as soon as one of its processes has ended, with all that wait in it.
+    """
+
+    def __init__(self, sock: socket.socket, at_most_seconds: float) -> None:
+        self._seconds = min(LATE_SECONDS, at_most_seconds)
+        self._deadline: float | None = None
+        self._path = ""
+        name = sock.getsockname()
+        if sock.family == socket.AF_UNIX and isinstance(name, str):
+            self._path = name
+        self._file = self._look()
+
+    def expected(self) -> bool:
+        """Whether to go on accepting. The time runs from the first call."""
+        now = time.monotonic()
+        if self._deadline is None:
+            self._deadline = now + self._seconds
+        return now < self._deadline and self._look() == self._file
+
+    def _look(self) -> tuple[int, int] | None:
+        """Which file has the socket's name now; None if there is none that we can see."""
+        try:
+            status = os.stat(self._path)
+        except OSError:
+            return None
+        return status.st_dev, status.st_ino
 
 
 def name_of(sock: socket.socket) -> str:

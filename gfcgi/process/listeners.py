@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from gfcgi.addresses import InheritedSocket, TCPAddress, is_loopback, parse_address
 from gfcgi.errors import ConfigError
 from gfcgi.options import Options
-from gfcgi.process.inherited import adopt, name_of
+from gfcgi.process.inherited import FCGI_LISTENSOCK_FILENO, adopt, name_of
 
 if TYPE_CHECKING:
     from gfcgi.process.unix import SocketFile
@@ -23,12 +23,17 @@ __all__ = ["Listener", "adopt_all", "bind_all", "private_listener"]
 
 
 class Listener(NamedTuple):
-    """A socket that listens, what to call it in the log, and its file if we made one."""
+    """A socket that listens, what to call it in the log, and its file if we made one.
+
+    ``inherited``: other processes may accept there too. ``fleeting``: it came on descriptor 0, from
+    a Web server or a spawner that may throw it away once it has stopped us.
+    """
 
     socket: socket.socket
     name: str
     inherited: bool = False
     file: SocketFile | None = None
+    fleeting: bool = False
 
     def close(self) -> None:
         self.socket.close()
@@ -75,7 +80,8 @@ def _close(listeners: Iterable[Listener]) -> None:
 
 def _inherited(fd: int) -> Listener:
     sock = adopt(fd)
-    return Listener(sock, f"{name_of(sock)} (descriptor {fd})", inherited=True)
+    name = f"{name_of(sock)} (descriptor {fd})"
+    return Listener(sock, name, inherited=True, fleeting=fd == FCGI_LISTENSOCK_FILENO)
 
 
 def _listen(text: str, options: Options) -> list[Listener]:

@@ -15,6 +15,7 @@ from gfcgi.addresses import TCPAddress, is_loopback, parse_host_port
 from gfcgi.errors import ConfigError
 from gfcgi.options import Options
 from gfcgi.process.descriptors import make_room
+from gfcgi.process.inherited import Latecomers
 from gfcgi.process.listeners import Listener, private_listener
 from gfcgi.process.log import log
 from gfcgi.process.memory import keep_freed_memory
@@ -63,6 +64,7 @@ def serve(
             [listener.socket for listener in every],
             options,
             multiprocess=inherited,
+            still_expected=_latecomers(listeners, options),
         )
         signals = StopSignals(
             partial(_stop, server, options), partial(_end_at_once, every), managed=inherited
@@ -76,6 +78,14 @@ def serve(
             server.serve()
         for signum in signals.received[:1]:
             log.info("stopped by %s", signum.name)
+
+
+def _latecomers(listeners: Sequence[Listener], options: Options) -> Callable[[], bool] | None:
+    """Who tells the server after a stop whether somebody may still connect; None: nobody may."""
+    for listener in listeners:
+        if listener.fleeting:
+            return Latecomers(listener.socket, options.graceful_timeout_seconds).expected
+    return None
 
 
 def _stop(server: Server, options: Options) -> None:

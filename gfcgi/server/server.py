@@ -7,9 +7,10 @@ import functools
 import logging
 import socket
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+import gevent
 import greenlet
 from gevent.event import Event
 from gevent.hub import get_hub
@@ -37,6 +38,8 @@ log = logging.getLogger("gfcgi.server")
 
 _LOOPBACK: Final = ("127.0.0.0/8", "::1/128")
 _SHORTAGES: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_PAUSE_SECONDS: Final = 0.02
+"""Between two looks whether somebody is still expected after a stop."""
 _UCRED: Final = struct.Struct("iII")
 """pid, uid, gid"""
 
@@ -44,9 +47,10 @@ _UCRED: Final = struct.Struct("iII")
 class Server:
     """Serves a WSGI application on listening sockets, with one greenlet for each request.
 
-    ``multiprocess`` says that other processes may be accepting on the same sockets. All methods
-    belong into the thread of the gevent hub that was current when the server was started; ``stop``
-    may be called by a signal handler.
+    ``multiprocess`` says that other processes may be accepting on the same sockets;
+    ``still_expected`` is asked after a stop whether to go on accepting, until it says no. All
+    methods belong into the thread of the gevent hub that was current when the server was started;
+    ``stop`` may be called by a signal handler.
     """
 
     def __init__(
@@ -56,9 +60,11 @@ class Server:
         options: Options | None = None,
         *,
         multiprocess: bool = False,
+        still_expected: Callable[[], bool] | None = None,
     ) -> None:
         self.options = options if options is not None else Options()
         self.multiprocess = multiprocess
+        self._still_expected = still_expected
         self._reports = RateLimit(log)
         self._gateway = Gateway(
             application,
@@ -110,11 +116,16 @@ class Server:
         self.start()
         try:
             self._stopping.wait()
+            while self._still_expected is not None and self._still_expected():
+                gevent.sleep(_PAUSE_SECONDS)
         finally:
             self._shut_down()
 
     def stop(self) -> None:
-        """Accept no more, finish what runs within graceful_timeout_seconds; returns at once."""
+        """Accept no more, or soon, and finish what runs within graceful_timeout_seconds.
+
+        Returns at once.
+        """
         self.runners.when_done = self._check_empty
         self._stopping.set()
 

@@ -127,3 +127,42 @@ def test_nohup_is_honoured(start, ask, hello, tmp_path):
     process.send(signal.SIGTERM)
     assert process.wait() == 0
     assert "stopped by SIGTERM" in process.log()
+
+
+def test_a_socket_that_goes_away_with_us_is_served_until_it_is_gone(start, ask, waiting, tmp_path):
+    """mod_fastcgi's graceful restart: its workers go on connecting after it has stopped us."""
+    script = tmp_path / "late.fcgi"
+    script.write_text(
+        f"{waiting.read_text()}\n"
+        "import gfcgi\n"
+        "from gfcgi.process import inherited\n"
+        "inherited.LATE_SECONDS = 3600\n"
+        "gfcgi.run(application, graceful_timeout_seconds=3600)\n"
+    )
+    path = f"{tmp_path}/web.sock"
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(path)
+        listening.listen()
+        process = start(script, stdin=listening)
+        process.until_logged("listening on")
+        early = ask(path, "/early")
+        process.until_logged("called /early")
+        process.send(signal.SIGTERM)
+        process.until_logged("stopping; requests still running: 1")
+        (tmp_path / "late").touch()
+        assert ask(path, "/late").response(1).body == b"finished"
+        os.unlink(path)
+        (tmp_path / "early").touch()
+        assert early.response(1).body == b"finished"
+        assert process.wait() == 0
+
+
+@pytest.mark.parametrize("family", [socket.AF_UNIX, socket.AF_INET], ids=["unix", "tcp"])
+def test_a_socket_that_stays_when_we_go_keeps_us_a_moment_only(start, ask, hello, tmp_path, family):
+    with socket.socket(family) as listening:
+        listening.bind(f"{tmp_path}/web.sock" if family == socket.AF_UNIX else ("127.0.0.1", 0))
+        listening.listen()
+        process = start(hello, stdin=listening)
+        assert ask(listening.getsockname()).response(1).status == 200
+        process.send(signal.SIGTERM)
+        assert process.wait() == 0

@@ -28,9 +28,9 @@ ONE_PROCESS = "one process has all requests at once"
 ONE_REQUEST_EACH = "mod_fcgid gives a process one request at a time"
 #: What a graceful reload of Apache may answer.
 CGID_AWAY = (503, "mod_cgid's daemon is away for a moment, and requests just then may get 503")
-FASTCGI_QUEUED = (
+FASTCGI_BINDING = (
     500,
-    "mod_fastcgi throws its socket away with those who wait in it, and they may get 500",
+    "mod_fastcgi binds a script's socket before it listens there; a request just then may get 500",
 )
 FCGID_STARTING = (500, "mod_fcgid stops a process that still starts, and its request may get 500")
 PROCESS_EACH = "under CGI every request has a process"
@@ -111,7 +111,7 @@ COLUMNS = [
         ApacheFastcgi(),
         Application(),
         streams_request=True,
-        reload_costs=FASTCGI_QUEUED,
+        reload_costs=FASTCGI_BINDING,
         chunked_status=411,
     ),
     Column(
@@ -119,7 +119,6 @@ COLUMNS = [
         ApacheFastcgi(static=True),
         Application(),
         streams_request=True,
-        reload_costs=FASTCGI_QUEUED,
         chunked_status=411,
     ),
     Column(

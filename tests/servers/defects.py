@@ -86,7 +86,8 @@ DEFECTS: Final = (
     Defect(
         "Apache mod_fastcgi (seen: SNAP-0910052141)",
         "A graceful restart throws the applications' sockets away as soon as the first process has"
-        " ended; requests that wait in one may get 500. What runs is finished",
+        " ended: a request that Apache is still reading then may get 500. So may one that comes"
+        " while the module makes the socket of a script that it starts. What runs is finished",
         "An application that is started on its own (`FastCgiExternalServer`)",
     ),
     Defect(

@@ -10,7 +10,9 @@ import sys
 import pytest
 
 from gfcgi.errors import ConfigError
+from gfcgi.process import inherited
 from gfcgi.process.inherited import (
+    Latecomers,
     adopt,
     forget_listen_fds,
     is_cgi,
@@ -151,3 +153,39 @@ def test_the_variables_are_not_passed_on():
     forget_listen_fds(environ)
     assert environ == {"PATH": "/bin"}
     forget_listen_fds(environ)
+
+
+@pytest.fixture
+def patient(monkeypatch):
+    monkeypatch.setattr(inherited, "LATE_SECONDS", 3600.0)
+
+
+def test_latecomers_are_expected_for_a_while(listening, patient, monkeypatch):
+    seconds = iter([100.0, 109.0, 110.5])
+    monkeypatch.setattr(inherited.time, "monotonic", lambda: next(seconds))
+    late = Latecomers(listening, 10)
+    assert [late.expected() for _ in range(3)] == [True, True, False]
+
+
+def test_latecomers_are_expected_no_longer_than_the_graceful_time(listening):
+    assert not Latecomers(listening, 0).expected()
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_nobody_is_expected_once_the_name_is_another_sockets_or_nobodys(
+    tmp_path, patient, replaced
+):
+    path = str(tmp_path / "l.sock")
+    with listener(socket.AF_UNIX, path) as sock:
+        late = Latecomers(sock, 3600)
+        assert late.expected()
+        os.rename(path, f"{path}.old")  # not removed: its number would be free for the next one
+        with listener(socket.AF_UNIX, path if replaced else f"{path}.new"):
+            assert not late.expected()
+
+
+def test_latecomers_are_expected_where_the_name_cannot_be_seen(tmp_path, patient, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with listener(socket.AF_UNIX, "l.sock") as sock:
+        monkeypatch.chdir("/")
+        assert Latecomers(sock, 3600).expected()

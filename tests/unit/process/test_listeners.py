@@ -153,6 +153,7 @@ def test_an_inherited_socket_is_taken_over(closing):
     (listener,) = listeners = bind_all(Options(bind=f"fd:{fd}"))
     closing(listeners)
     assert listener.inherited
+    assert not listener.fleeting  # who gave this one keeps it
     assert listener.name == f"{name} (descriptor {fd})"
     assert listener.socket.fileno() == fd
     assert not os.get_inheritable(fd)

@@ -24,11 +24,12 @@ class FakeServer:
 
     during = staticmethod(lambda server: None)
 
-    def __init__(self, application, listeners, options, *, multiprocess):
+    def __init__(self, application, listeners, options, *, multiprocess, still_expected):
         self.application = application
         self.listeners = listeners
         self.options = options
         self.multiprocess = multiprocess
+        self.still_expected = still_expected
         self.stopped = 0
         self.active_requests = 0
         FakeServer.made.append(self)
@@ -109,6 +110,13 @@ def test_an_inherited_socket_may_be_served_by_other_processes_too(inherited):
     sock = socket.create_server(("127.0.0.1", 0))
     server = start(Options(), [Listener(sock, "x", inherited=inherited)])
     assert server.multiprocess is inherited
+
+
+@pytest.mark.parametrize("fleeting", [True, False])
+def test_after_a_stop_others_are_expected_where_the_socket_goes_away_with_us(fleeting):
+    sock = socket.create_server(("127.0.0.1", 0))
+    server = start(Options(), [Listener(sock, "x", inherited=True, fleeting=fleeting)])
+    assert (server.still_expected is not None) is fleeting
 
 
 def test_a_signal_stops_the_server_and_the_log_says_which(bound, caplog):

@@ -137,12 +137,19 @@ def serving(listen):
         *,
         family: int = socket.AF_UNIX,
         multiprocess: bool = False,
+        still_expected: Callable[[], bool] | None = None,
         **options: Any,
     ) -> Iterator[Site]:
         options.setdefault("graceful_timeout_seconds", 20)
         listener = listen(family)
         address = listener.getsockname()
-        server = Server(application, [listener], Options(**options), multiprocess=multiprocess)
+        server = Server(
+            application,
+            [listener],
+            Options(**options),
+            multiprocess=multiprocess,
+            still_expected=still_expected,
+        )
         site = Site(server, address)
         try:
             yield site

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gevent
+import gevent.event
 import pytest
 import webserver_side as wire
 from wsgi_side import Gate, begin, echo, hello
@@ -101,6 +102,21 @@ def test_connections_queued_in_the_backlog_are_answered(serving, early):
                 connection.send(GET)
         assert [connection.response().body for connection in connections] == [b"hello"] * 5
         site.greenlet.get()
+
+
+def test_connections_are_accepted_after_a_stop_as_long_as_they_are_expected(serving):
+    gone = gevent.event.Event()
+    with serving(hello, still_expected=lambda: not gone.is_set()) as site:
+        site.server.stop()
+        for _ in range(3):
+            assert site.ask().body == b"hello"
+        last = site.connect()
+        gone.set()
+        last.send(GET)
+        assert last.response().body == b"hello"
+        site.greenlet.get()
+        with pytest.raises(ConnectionRefusedError):
+            site.connect()
 
 
 def test_more_queued_connections_than_may_be_open_do_not_hold_the_stop_up(serving):
