@@ -17,7 +17,7 @@ from gfcgi.options import Options
 from gfcgi.process.descriptors import make_room
 from gfcgi.process.inherited import Latecomers
 from gfcgi.process.listeners import Listener, private_listener
-from gfcgi.process.log import log
+from gfcgi.process.log import log, show_tracebacks_once
 from gfcgi.process.memory import keep_freed_memory
 from gfcgi.process.signals import StopSignals
 
@@ -56,6 +56,8 @@ def serve(
             every.append(private)
             front = _start_front(http, options, private)
             cleaning.callback(front.stop)
+            if not listeners:
+                show_tracebacks_once()
         make_room(options)
         keep_freed_memory()
         inherited = any(listener.inherited for listener in every)

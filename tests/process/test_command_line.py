@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 
 import pytest
@@ -148,6 +149,20 @@ def test_http_shows_the_page_in_a_browser_and_listens_nowhere_else(start, hello,
     assert "listening on" not in process.log()
     process.send(signal.SIGTERM)
     assert process.wait() == 0
+
+
+@pytest.mark.parametrize("bind", [[], ["--bind", "unix:app.sock"]], ids=["alone", "bind-too"])
+def test_a_failure_under_http_is_shown_with_one_traceback(start, tmp_path, bind):
+    """Of FCGI_STDERR and the log, which are one there, unless another Web server has the former."""
+    (tmp_path / "broken.py").write_text("def application(environ, start_response): 1 / 0")
+    process = start("-m", "gfcgi", "broken", "--http", "127.0.0.1:0", *bind)
+    url = process.popen.stdout.readline().decode().split()[1]
+    with pytest.raises(urllib.error.HTTPError, match="500") as failed:
+        urllib.request.urlopen(url, timeout=60)
+    failed.value.close()
+    process.until_logged('"GET / HTTP/1.1" 500')
+    assert "ERROR: GET /: the application failed\n" in process.log()
+    assert process.log().count("ZeroDivisionError: ") == 1 + bool(bind)
 
 
 def test_a_page_that_is_being_made_when_ctrl_c_comes_is_finished(start, waiting, tmp_path):
