@@ -26,9 +26,10 @@ __all__ = ["Runners"]
 class _Runner(greenlet.greenlet):
     """A greenlet for requests; ``links`` are called, with it, at the end of each."""
 
-    __slots__ = ("links",)
+    __slots__ = ("links", "parked")
 
     links: list[Callable[[greenlet.greenlet], object]]
+    parked: bool
 
     def rawlink(self, callback: Callable[[greenlet.greenlet], object]) -> None:
         """As of a ``gevent.Greenlet``, but called in this one."""
@@ -66,6 +67,7 @@ class Runners:
         """Run a request; called in the hub, returns when it is done or when it first blocks."""
         if self._parked:
             runner = self._parked.pop()
+            runner.parked = False
             if len(self._parked) < self._fewest:
                 self._fewest = len(self._parked)
         else:
@@ -98,8 +100,11 @@ class Runners:
             if self._closed:
                 return
             parked.append(own)
+            own.parked = True
             try:
-                request = switch(hub)
+                # An earlier request may have left somebody behind who switches here.
+                while own.parked:
+                    request = switch(hub)
             except BaseException:
                 # Something that an earlier request left behind: a gevent.Timeout, for one.
                 if own in parked:
@@ -118,5 +123,6 @@ class Runners:
 
     def _end(self, count: int) -> None:
         for runner in self._parked[:count]:
+            runner.parked = False
             get_hub().loop.run_callback(runner.switch, None)
         del self._parked[:count]

@@ -129,6 +129,28 @@ def test_a_timeout_that_nobody_closed_goes_off_between_requests_and_is_reported(
     assert first.dead
 
 
+def test_a_switch_that_comes_after_the_request_reaches_no_other(serving, until):
+    application = Recorder()
+    switched = []
+
+    def careless(environ, start_response):
+        own = gevent.getcurrent()
+
+        def late():
+            own.switch("stray")
+            switched.append(own)
+
+        gevent.get_hub().loop.run_callback(late)
+        return application(environ, start_response)
+
+    with serving(careless) as site:
+        assert site.ask().body == b"hello"
+        until(lambda: switched)
+        assert site.ask().body == b"hello"
+    first, second = application.greenlets
+    assert first is second
+
+
 def test_those_that_are_not_needed_any_more_end(serving, until):
     application = Recorder()
     gate = Gate()
