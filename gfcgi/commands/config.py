@@ -38,8 +38,8 @@ def _parser() -> argparse.ArgumentParser:
         "--bind",
         metavar="ADDRESS",
         help="where the application listens: unix:/run/app.sock or 127.0.0.1:9000; default"
-        " unix:/run/NAME/NAME.sock after TARGET's name, and 127.0.0.1:9000 for haproxy and"
-        " apache-authnz",
+        " unix:/run/NAME/NAME.sock after TARGET's name, unix:/run/lighttpd/NAME.sock for lighttpd"
+        " with --spawn, and 127.0.0.1:9000 for haproxy and apache-authnz",
     )
     parser.add_argument(
         "--url", metavar="PATH", default="/", help="where it is mounted, such as /app; default /"
@@ -83,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--directory",
         metavar="PATH",
+        type=os.path.abspath,
         default=os.getcwd(),
         help="where modules and relative paths are found; default this one",
     )

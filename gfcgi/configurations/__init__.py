@@ -16,6 +16,7 @@ from gfcgi.configurations.site import (
     Authorizer,
     Site,
     Target,
+    host_form,
     kind,
     parse_target,
     parse_url,
@@ -140,7 +141,8 @@ def _check_spawn(server: str, found: Server, target: Target, *, asked: bool, spa
 def _address(server: str, found: Server, bind: str | None, name: str, *, spawned: bool) -> Address:
     kinds = found.starts if spawned else found.connects
     if bind is None:
-        return parse_address(found.default_bind.format(name=name))
+        default = (spawned and found.default_bind_of_spawned) or found.default_bind
+        return parse_address(default.format(name=name))
     try:
         address = parse_address(bind)
     except ValueError as error:
@@ -154,6 +156,9 @@ def _address(server: str, found: Server, bind: str | None, name: str, *, spawned
         not address.port or address.host in ("0.0.0.0", "::", "*")
     ):
         raise _fault("bind", bind, "write the one address and port that the Web server connects to")
+    if isinstance(address, TCPAddress) and host_form(address.host) not in found.hosts:
+        shown = " or ".join(_SHOWN_HOST[form] for form in found.hosts)
+        raise _fault("bind", bind, f"{server} takes {shown} only")
     return address
 
 
@@ -161,6 +166,11 @@ _SHOWN: Final = {
     "unix": "a UNIX socket's path (unix:/run/app.sock)",
     "abstract": "an abstract one's name (unix:@app)",
     "tcp": "TCP (127.0.0.1:9000)",
+}
+_SHOWN_HOST: Final = {
+    "name": "a host's name",
+    "IPv4": "an IPv4 address (127.0.0.1:9000)",
+    "IPv6": "an IPv6 address ([::1]:9000)",
 }
 
 

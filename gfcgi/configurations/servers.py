@@ -27,6 +27,7 @@ class Server:
     ``connects`` are the kinds of addresses that it reaches a process at that runs on its own,
     ``starts`` those that it can be given where it starts the process itself: None where it does
     not do the one or the other, () where it does but makes the socket by itself.
+    ``hosts`` are the forms of a TCP address's host that it takes.
     ``takes`` are the options that mean something to it; ``needs_script``: it starts scripts only.
     """
 
@@ -34,11 +35,13 @@ class Server:
     write: Callable[[Site], str]
     connects: tuple[str, ...] | None = None
     starts: tuple[str, ...] | None = None
+    hosts: tuple[str, ...] = ("name", "IPv4", "IPv6")
     takes: frozenset[str] = frozenset()
     authorizers: tuple[Authorizer, ...] = ()
     always_authorizes: bool = False
     needs_script: bool = False
     default_bind: str = "unix:/run/{name}/{name}.sock"
+    default_bind_of_spawned: str | None = None
 
     @property
     def always_starts(self) -> bool:
@@ -69,6 +72,7 @@ SERVERS: Final = {
         apache_fastcgi,
         connects=("unix", "tcp"),
         starts=(),
+        hosts=("name", "IPv4"),
         takes=_takes("url streaming processes authorizer"),
         authorizers=("access", "authn", "authz"),
         needs_script=True,
@@ -102,6 +106,8 @@ SERVERS: Final = {
         starts=("unix",),
         takes=_takes("url streaming processes authorizer"),
         authorizers=("access",),
+        # A directory of its own user's, in which it can make a socket.
+        default_bind_of_spawned="unix:/run/lighttpd/{name}.sock",
     ),
     "caddy": Server(
         "Caddy",
@@ -127,12 +133,14 @@ SERVERS: Final = {
         "systemd's socket and service, for any Web server that connects",
         systemd,
         starts=("unix", "abstract", "tcp"),
+        hosts=("IPv4", "IPv6"),
         takes=_takes("url"),
     ),
     "spawn-fcgi": Server(
         "spawn-fcgi, for any Web server that connects",
         spawn_fcgi,
         starts=("unix", "tcp"),
+        hosts=("IPv4", "IPv6"),
         takes=_takes("url processes"),
     ),
     "cgi-fcgi": Server(

@@ -22,6 +22,7 @@ __all__ = [
     "Site",
     "Target",
     "comment",
+    "host_form",
     "kind",
     "parse_target",
     "parse_url",
@@ -44,6 +45,7 @@ MAX_BODY_BYTES: Final = 1024**3
 """The largest upload. Apache's and H2O's own default; nginx's is 1 MB and mod_fcgid's 128 KB."""
 
 _PLAIN: Final = re.compile(r"[\w./+@~-]+")
+_HOST: Final = re.compile(r"[\w.:-]+")
 _URL: Final = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")
 _MODULE: Final = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 
@@ -65,9 +67,8 @@ class Target:
     @property
     def name(self) -> str:
         """What to call files and sections after it: a script's stem or the outermost package."""
-        if self.module:
-            return self.module.partition(".")[0]
-        return re.sub(r"[^A-Za-z0-9_-]", "-", os.path.splitext(os.path.basename(self.path))[0])
+        name = self.module.partition(".")[0] or os.path.splitext(os.path.basename(self.path))[0]
+        return re.sub(r"[^A-Za-z0-9_-]", "-", name).strip("-") or "app"
 
     @property
     def starts_itself(self) -> bool:
@@ -139,6 +140,13 @@ class Site:
                     f"{value!r} would have to be quoted: use letters, digits and ./+@~_- only",
                     option=name,
                     source="--" + name.replace("_", "-"),
+                )
+        for name, address in (("bind", self.address), ("listen", self.listen)):
+            if isinstance(address, TCPAddress) and not _HOST.fullmatch(address.host or "0"):
+                raise ConfigError(
+                    f"'{address}': write a host's name or its address, as in 127.0.0.1 or [::1]",
+                    option=name,
+                    source=f"--{name}",
                 )
         if isinstance(self.address, UnixAddress) and not _PLAIN.fullmatch(self.address.path):
             raise ConfigError(
@@ -221,6 +229,13 @@ def _is_local(address: TCPAddress) -> bool:
 def comment(*lines: str) -> str:
     """The lines as comments, each with its end; an empty one as a bare ``#``."""
     return "".join(f"# {line}".rstrip() + "\n" for line in lines)
+
+
+def host_form(host: str) -> str:
+    """``IPv4``, ``IPv6`` or ``name``."""
+    if ":" in host:
+        return "IPv6"
+    return "IPv4" if re.fullmatch(r"[0-9.]+", host) else "name"
 
 
 def kind(address: Address) -> str:

@@ -42,6 +42,11 @@ def test_every_option_is_passed_on(capsys, arguments, asked):
     assert capsys.readouterr().out == expected
 
 
+def test_directory_that_is_printed_is_found_from_anywhere(capsys):
+    assert main(["config", "systemd", "mysite", "--directory", "."]) == 0
+    assert f"WorkingDirectory={os.getcwd()}\n" in capsys.readouterr().out
+
+
 def test_misuse_names_option_and_value_and_prints_nothing_else(capsys):
     assert main(["config", "nginx", "a.fcgi", "--url", "app"]) == 2
     said = capsys.readouterr()

@@ -92,6 +92,10 @@ def test_default_socket_is_named_after_the_target(server):
     assert "/run/mysite/mysite.sock" in written(server, "mysite.wsgi:application")
 
 
+def test_lighttpd_makes_a_socket_where_its_user_may():
+    assert '"socket" => "/run/lighttpd/hello.sock"' in written("lighttpd", spawn=True)
+
+
 @pytest.mark.parametrize("server", ["haproxy", "apache-authnz"])
 def test_default_address_is_tcp_where_a_socket_is_not_reached_or_not_known(server):
     assert "127.0.0.1:9000" in "\n".join(directives(written(server)))

@@ -30,6 +30,21 @@ from gfcgi.errors import ConfigError
             {"bind": "127.0.0.1:9"},
             "--bind: '127.0.0.1:9': apache-fcgid makes a socket",
         ),
+        (
+            "apache-fastcgi",
+            {"bind": "[::1]:9"},
+            "--bind: '[::1]:9': apache-fastcgi takes a host's name or an IPv4 address",
+        ),
+        (
+            "systemd",
+            {"bind": "localhost:9"},
+            "--bind: 'localhost:9': systemd takes an IPv4 address (127.0.0.1:9000) or an IPv6",
+        ),
+        (
+            "spawn-fcgi",
+            {"bind": "localhost:9"},
+            "--bind: 'localhost:9': spawn-fcgi takes an IPv4 address",
+        ),
         ("h2o", {"bind": "unix:/a", "spawn": True}, "--bind: 'unix:/a': h2o makes a socket"),
         (
             "lighttpd",

@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 
 from gfcgi.addresses import TCPAddress, UnixAddress, parse_address
-from gfcgi.configurations.site import Site, Target, comment, kind, parse_target, parse_url
+from gfcgi.configurations.site import (
+    Site,
+    Target,
+    comment,
+    host_form,
+    kind,
+    parse_target,
+    parse_url,
+)
 from gfcgi.errors import ConfigError
 
 
@@ -22,6 +30,8 @@ from gfcgi.errors import ConfigError
         ("mysite.wsgi", Target(module="mysite.wsgi"), "mysite", False),
         ("mysite.wsgi:x.y", Target(module="mysite.wsgi", attribute="x.y"), "mysite", False),
         ("flask_app", Target(module="flask_app"), "flask_app", False),
+        ("-x.py", Target(path="/here/-x.py"), "x", False),
+        ("é.app", Target(module="é.app"), "app", False),
     ],
 )
 def test_target_is_read_as_serve_reads_it(text, target, name, starts_itself):
@@ -75,12 +85,22 @@ def test_kind_of_address(address, expected):
 
 
 @pytest.mark.parametrize(
+    ("host", "form"),
+    [("127.0.0.1", "IPv4"), ("::1", "IPv6"), ("localhost", "name"), ("1.example.org", "name")],
+)
+def test_form_of_a_host(host, form):
+    assert host_form(host) == form
+
+
+@pytest.mark.parametrize(
     ("changed", "source"),
     [
         ({"python": "/a b/python"}, "--python"),
         ({"directory": "/a'b"}, "--directory"),
         ({"server_name": "a;b"}, "--server-name"),
         ({"address": UnixAddress("/run/{x}.sock")}, "--bind"),
+        ({"address": TCPAddress('a"b', 9000)}, "--bind"),
+        ({"listen": TCPAddress("a;b", 80)}, "--listen"),
     ],
 )
 def test_what_would_have_to_be_quoted_is_refused_by_its_option(changed, source):
