@@ -30,6 +30,8 @@ Changes = dict[str, str | None]
 
 _SHAPES_KEPT: Final = 128
 _PORT: Final = re.compile(r":[0-9]*\Z")
+_HOP: Final = re.compile(r"\[(.+)\](?::[0-9]+)?|([^:]+):[0-9]+")
+"""An address in X-Forwarded-For as some proxies write it: in brackets, or with a port."""
 
 
 class BadRequest(Exception):
@@ -59,7 +61,8 @@ class Rules:
     """
 
     def __init__(self, mount: str | None = None, trusted_proxies: Sequence[str] = ()) -> None:
-        self.mount = mount
+        # As params are: a character for each octet.
+        self.mount = mount and mount.encode("utf-8", "surrogateescape").decode("latin-1")
         self._trusted = [parse_network(network) for network in trusted_proxies]
         self._rules = [
             rule
@@ -126,7 +129,8 @@ class Rules:
         from ipaddress import ip_address  # for those alone who trust somebody
 
         try:
-            found = ip_address(address.partition("%")[0])
+            # nginx that listens on [::] writes IPv4 addresses as IPv6 ones.
+            found = ip_address(address.partition("%")[0].removeprefix("::ffff:"))
         except ValueError:
             return False
         return any(found in network for network in self._trusted)
@@ -140,8 +144,8 @@ def is_secure(params: Params) -> bool:
     return params.get("REQUEST_SCHEME") == "https"
 
 
-def _usual_port(params: Params) -> str:
-    return "443" if is_secure(params) else "80"
+def _usual_port(*, secure: bool) -> str:
+    return "443" if secure else "80"
 
 
 # -- names that come more than once (nginx, H2O and HAProxy send a param for each header field)
@@ -174,12 +178,14 @@ def _drop(*names: str) -> Callable[[Params, Rules], Changes | None]:
 
 
 def _redirected_authorization(params: Params, rules: Rules) -> Changes | None:
-    return {"HTTP_AUTHORIZATION": params["REDIRECT_HTTP_AUTHORIZATION"]}
+    value = params["REDIRECT_HTTP_AUTHORIZATION"]
+    return {"HTTP_AUTHORIZATION": value} if value else None
 
 
 def _host_with_port(params: Params, rules: Rules) -> Changes | None:
     host, port = params["HTTP_HOST"], params["SERVER_PORT"]
-    if port in ("", _usual_port(params)) or not params["SERVER_SOFTWARE"].startswith("nginx/"):
+    usual = _usual_port(secure=is_secure(params))
+    if port in ("", usual) or not params["SERVER_SOFTWARE"].startswith("nginx/"):
         return None
     if not host or _PORT.search(host) is not None:
         return None
@@ -192,29 +198,32 @@ def _forwarded(params: Params, rules: Rules) -> Changes | None:
     changes: Changes = {}
     hops = [hop.strip() for hop in params.get("HTTP_X_FORWARDED_FOR", "").split(",") if hop.strip()]
     while hops:
-        address = hops.pop().strip("[]")
+        hop = hops.pop()
+        written = _HOP.fullmatch(hop)
+        address = (written[1] or written[2]) if written is not None else hop
         changes["REMOTE_ADDR"] = address
         changes["REMOTE_PORT"] = None
         if not rules.trusts(address):
             break
+    secure = is_secure(params)
     scheme = _last(params, "HTTP_X_FORWARDED_PROTO").lower()
     if scheme in ("http", "https"):
+        secure = scheme == "https"
         changes["REQUEST_SCHEME"] = scheme
-        changes["HTTPS"] = "on" if scheme == "https" else None
+        changes["HTTPS"] = "on" if secure else None
+        changes["SERVER_PORT"] = _usual_port(secure=secure)
     host = _last(params, "HTTP_X_FORWARDED_HOST")
     if host:
+        name = _PORT.sub("", host)
         changes["HTTP_HOST"] = host
-        name, _, port = host.rpartition(":")
-        if name and port.isdigit():
-            changes["SERVER_NAME"], changes["SERVER_PORT"] = name, port
-        else:
-            changes["SERVER_NAME"] = host
-            changes["SERVER_PORT"] = "443" if scheme == "https" else "80"
-    elif scheme:
-        changes["SERVER_PORT"] = "443" if scheme == "https" else "80"
+        changes["SERVER_NAME"] = name
+        changes["SERVER_PORT"] = host[len(name) + 1 :] or _usual_port(secure=secure)
     port = _last(params, "HTTP_X_FORWARDED_PORT")
     if port.isascii() and port.isdigit():
         changes["SERVER_PORT"] = port
+        host = host or params.get("HTTP_HOST", "")
+        if host and not _PORT.search(host) and port != _usual_port(secure=secure):
+            changes["HTTP_HOST"] = f"{host}:{port}"
     return {name: value for name, value in changes.items() if params.get(name) != value}
 
 
@@ -305,7 +314,7 @@ def _server_name(params: Params, rules: Rules) -> Changes | None:
 def _server_port(params: Params, rules: Rules) -> Changes | None:
     if params.get("SERVER_PORT"):
         return None
-    return {"SERVER_PORT": _usual_port(params)}
+    return {"SERVER_PORT": _usual_port(secure=is_secure(params))}
 
 
 RULES: Final = (
@@ -385,6 +394,8 @@ RULES: Final = (
         "the Web server's HTTP_HOST lacks the port that the request came to",
         _host_with_port,
         needs=("HTTP_HOST", "SERVER_PORT", "SERVER_SOFTWARE"),
+        # A proxy before nginx has a port of its own, which is the client's.
+        lacks=("HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_HOST"),
     ),
     Rule("server-name", "it must not be empty (PEP 3333)", _server_name),
     Rule("server-port", "it must not be empty (PEP 3333)", _server_port),

@@ -113,6 +113,13 @@ def test_every_recorded_request_ends_with_what_pep_3333_asks_for(capture):
         assert {"PATH_INFO", "QUERY_STRING", "SERVER_PROTOCOL"} <= params.keys()
 
 
+def test_a_mount_point_is_told_in_any_script():
+    params = {"SCRIPT_NAME": "", "PATH_INFO": "/café/x".encode().decode("latin-1")}
+    Rules("/café").apply(params, ())
+    assert params["SCRIPT_NAME"].encode("latin-1").decode() == "/café"
+    assert params["PATH_INFO"] == "/x"
+
+
 def test_rules_applied_twice_change_nothing_more():
     for capture in WITH_PATHS:
         for begin in requests(capture):
@@ -161,6 +168,7 @@ def test_two_different_lengths_are_refused():
         ({"HTTP_HOST": "[::1]", "SERVER_PORT": "8080"}, "[::1]:8080"),
         ({"HTTP_HOST": "[::1]:81", "SERVER_PORT": "8080"}, "[::1]:81"),
         ({"HTTP_HOST": "", "SERVER_PORT": "8080"}, ""),
+        ({"HTTP_HOST": "a", "SERVER_PORT": "8080", "HTTP_X_FORWARDED_FOR": "203.0.113.9"}, "a"),
     ],
 )
 def test_nginx_has_its_port_back(params, host):
@@ -191,11 +199,24 @@ FORWARDED = {
         ("FOR", "203.0.113.9, 10.0.0.2", {"REMOTE_ADDR": "203.0.113.9"}),
         ("FOR", "198.51.100.1, 203.0.113.9", {"REMOTE_ADDR": "203.0.113.9"}),
         ("FOR", "not an address", {"REMOTE_ADDR": "not an address"}),
+        ("FOR", "203.0.113.9:4711, 10.0.0.2:80", {"REMOTE_ADDR": "203.0.113.9"}),
+        ("FOR", "2001:db8::9, 10.0.0.2", {"REMOTE_ADDR": "2001:db8::9"}),
+        ("FOR", "[2001:db8::9]:4711, ::ffff:10.0.0.2", {"REMOTE_ADDR": "2001:db8::9"}),
+        ("FOR", "[2001:db8::9]", {"REMOTE_ADDR": "2001:db8::9"}),
+        ("FOR", "10.0.0.3, 10.0.0.2", {"REMOTE_ADDR": "10.0.0.3"}),
+        ("FOR", " , ", {"REMOTE_ADDR": "10.0.0.1"}),
+        ("FOR", "[]", {"REMOTE_ADDR": "[]"}),
+        ("FOR", ":80", {"REMOTE_ADDR": ":80"}),
         ("PROTO", "https", {"HTTPS": "on", "REQUEST_SCHEME": "https", "SERVER_PORT": "443"}),
-        ("PROTO", "gopher", {"REQUEST_SCHEME": "http"}),
+        ("PROTO", "gopher", {"REQUEST_SCHEME": "http", "SERVER_PORT": "8080"}),
+        ("PROTO", "https, http", {"REQUEST_SCHEME": "http"}),
         ("HOST", "example.com", {"HTTP_HOST": "example.com", "SERVER_NAME": "example.com"}),
         ("HOST", "example.com:81", {"SERVER_NAME": "example.com", "SERVER_PORT": "81"}),
-        ("PORT", "8443", {"SERVER_PORT": "8443"}),
+        ("HOST", "example.com:", {"SERVER_NAME": "example.com", "SERVER_PORT": "80"}),
+        ("HOST", "[::1]", {"SERVER_NAME": "[::1]", "SERVER_PORT": "80"}),
+        ("HOST", "[::1]:81", {"SERVER_NAME": "[::1]", "SERVER_PORT": "81"}),
+        ("PORT", "8443", {"SERVER_PORT": "8443", "HTTP_HOST": "inner:8080"}),
+        ("PORT", "²", {"SERVER_PORT": "8080"}),
     ],
 )
 def test_a_trusted_proxy_is_believed_and_no_other(header, value, expected):
@@ -206,6 +227,39 @@ def test_a_trusted_proxy_is_believed_and_no_other(header, value, expected):
     before = dict(stranger)
     Rules(None, ["10.0.0.0/8"]).apply(stranger, ())
     assert {name: stranger[name] for name in before} == before
+
+
+@pytest.mark.parametrize(
+    ("params", "expected"),
+    [
+        ({"HTTP_X_FORWARDED_HOST": "a", "HTTPS": "on"}, {"SERVER_PORT": "443"}),
+        (
+            {"HTTP_X_FORWARDED_PORT": "8443", "HTTP_X_FORWARDED_PROTO": "https", "HTTP_HOST": "a"},
+            {"SERVER_PORT": "8443", "HTTP_HOST": "a:8443"},
+        ),
+        (
+            {"HTTP_X_FORWARDED_PORT": "443", "HTTP_X_FORWARDED_PROTO": "https", "HTTP_HOST": "a"},
+            {"SERVER_PORT": "443", "HTTP_HOST": "a"},
+        ),
+        ({"HTTP_X_FORWARDED_PORT": "8443", "HTTP_X_FORWARDED_HOST": "a"}, {"HTTP_HOST": "a:8443"}),
+    ],
+)
+def test_port_and_host_of_a_trusted_proxy_agree(params, expected):
+    params = FORWARDED | params
+    Rules(None, ["10.0.0.0/8"]).apply(params, ())
+    assert expected.items() <= params.items()
+
+
+def test_a_proxy_is_trusted_in_both_forms_of_its_address():
+    params = FORWARDED | {"REMOTE_ADDR": "::ffff:10.0.0.1", "HTTP_X_FORWARDED_FOR": "203.0.113.9"}
+    Rules(None, ["10.0.0.0/8"]).apply(params, ())
+    assert params["REMOTE_ADDR"] == "203.0.113.9"
+
+
+def test_an_empty_authorization_is_none():
+    params = {"REDIRECT_HTTP_AUTHORIZATION": ""}
+    Rules().apply(params, ())
+    assert "HTTP_AUTHORIZATION" not in params
 
 
 def test_an_error_document_keeps_the_path_of_its_script():
