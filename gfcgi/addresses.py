@@ -28,6 +28,9 @@ __all__ = [
     "parse_network",
 ]
 
+MAX_DESCRIPTOR: Final = 2**31 - 1
+"""The largest C int, which a descriptor is."""
+
 UNIX_PATH_BYTES: Final = 107
 """What fits into ``sockaddr_un.sun_path`` with its closing NUL (unix(7))."""
 
@@ -77,12 +80,12 @@ def parse_address(text: str) -> Address:
     if colon and kind == "unix":
         return _unix_address(rest)
     if colon and kind == "fd":
-        if not (rest.isascii() and rest.isdigit()):
+        if not (rest.isascii() and rest.isdigit()) or int(rest) > MAX_DESCRIPTOR:
             raise ValueError("write a descriptor's number, as in fd:0")
         return InheritedSocket(int(rest))
-    if "/" in text:
+    if "/" in text and "://" not in text:
         raise ValueError(f"write unix:{text} for a UNIX socket")
-    if not colon:
+    if not colon or "/" in text:
         raise ValueError("write unix:PATH, HOST:PORT or fd:NUMBER, as in unix:/run/app.sock")
     host, port = parse_host_port(text)
     return TCPAddress(host, port)
