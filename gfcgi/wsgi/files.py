@@ -33,6 +33,7 @@ class FileWrapper:
         A descriptor says little of what read() gives: that of ``gzip.open`` is the compressed
         file's. So it is the file whose own read() would be called, and that file unbuffered or
         with a plain buffer, which is what ``open`` gives, what ``tempfile`` wraps, and Django.
+        Nor does a size where none is left: files in /proc have more than the nothing they say.
         """
         read = getattr(self.filelike, "read", None)
         file: Any = getattr(getattr(read, "__wrapped__", read), "__self__", None)
@@ -45,4 +46,5 @@ class FileWrapper:
             offset = file.tell()
         except (OSError, ValueError):
             return None
-        return file.fileno(), offset, max(0, status.st_size - offset)
+        left = status.st_size - offset
+        return (file.fileno(), offset, left) if left > 0 else None

@@ -64,8 +64,15 @@ def test_a_region_begins_where_the_file_was_read_to_and_not_where_the_buffer_is(
         file.read(5)
         assert os.lseek(file.fileno(), 0, os.SEEK_CUR) > 5
         assert FileWrapper(file).region() == (file.fileno(), 5, len(CONTENT) - 5)
+
+
+def test_where_a_files_size_leaves_nothing_only_reading_shows_what_there_is(path):
+    with path.open("rb") as file:
         file.seek(10_000_000)
-        assert FileWrapper(file).region() == (file.fileno(), 10_000_000, 0)
+        assert FileWrapper(file).region() is None
+    with open("/proc/self/status", "rb") as file:
+        assert FileWrapper(file).region() is None
+        assert b"".join(FileWrapper(file)).startswith(b"Name:")
 
 
 def test_temporary_files_are_regions():
