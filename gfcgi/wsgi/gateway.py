@@ -13,7 +13,7 @@ from gfcgi.wsgi.environ import content_length, make_environ
 from gfcgi.wsgi.errors import ErrorStream
 from gfcgi.wsgi.files import FileWrapper
 from gfcgi.wsgi.input import Input
-from gfcgi.wsgi.request import Request
+from gfcgi.wsgi.request import Request, name_of
 from gfcgi.wsgi.response import Response
 from gfcgi.wsgi.rules import BadRequest, Rules
 from gfcgi.wsgi.webservers import ERROR_LINE_CHARACTERS
@@ -61,6 +61,7 @@ class Gateway:
             "wsgi.input_terminated": True,
         }
         self._warned_of_body = False
+        self._warned_of_head = False
 
     def __call__(self, request: Request) -> None:
         """Answer one request, to its end."""
@@ -72,7 +73,7 @@ class Gateway:
             except BadRequest as refused:
                 self._report(
                     "%s, from %s, was refused: %s",
-                    _name(request),
+                    name_of(request),
                     request.params.get("REMOTE_ADDR", "an unknown address"),
                     refused,
                 )
@@ -143,9 +144,21 @@ class Gateway:
             "[body]" if isinstance(body, bytes) else "[body.encode('utf-8')]",
         )
 
+    def warn_of_head(self, request: Request, length: int, most: int) -> None:
+        """Say, once for the application, that a header block of ``length`` bytes is a long one."""
+        if not self._warned_of_head:
+            self._warned_of_head = True
+            log.warning(
+                "%s: a header block of %d bytes: nginx takes %d unless fastcgi_buffer_size says"
+                " more; further ones are not logged",
+                name_of(request),
+                length,
+                most,
+            )
+
     def _aborted(self, request: Request, response: Response, error: RequestAborted) -> None:
         """The Web server has gone, or the body broke off: usual, so no more than a line."""
-        log.debug("%s: %s", _name(request), error)
+        log.debug("%s: %s", name_of(request), error)
         try:
             if request.aborted.is_set() or response.headers_sent:
                 request.finish(app_status=1)
@@ -158,7 +171,7 @@ class Gateway:
     def _failed(
         self, request: Request, response: Response, errors: ErrorStream, error: BaseException
     ) -> None:
-        log.error("%s: the application failed", _name(request), exc_info=error)
+        log.error("%s: the application failed", name_of(request), exc_info=error)
         text = "".join(traceback.format_exception(error))
         errors.flush()
         errors.write(text)
@@ -170,9 +183,3 @@ class Gateway:
                 response.refuse("500 Internal Server Error", detail, app_status=1)
         except RequestAborted:
             pass
-
-
-def _name(request: Request) -> str:
-    params: dict[str, Any] = request.params  # the environ: an application may have put in anything
-    method = params.get("REQUEST_METHOD", "?")
-    return f"{method} {params.get('SCRIPT_NAME', '')}{params.get('PATH_INFO', '')}"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from gfcgi.protocol.events import Bytes
 from gfcgi.protocol.params import Pairs
 
-__all__ = ["AbortEvent", "InputStream", "Request"]
+__all__ = ["AbortEvent", "InputStream", "Request", "name_of"]
 
 
 class AbortEvent(Protocol):
@@ -62,3 +62,10 @@ class Request(Protocol):
 
         Raises: RequestAborted.
         """
+
+
+def name_of(request: Request) -> str:
+    """Name a request in a log line: its method and path."""
+    params: dict[str, Any] = request.params  # the environ: an application may have put in anything
+    method = params.get("REQUEST_METHOD", "?")
+    return f"{method} {params.get('SCRIPT_NAME', '')}{params.get('PATH_INFO', '')}"

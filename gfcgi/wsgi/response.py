@@ -25,7 +25,7 @@ from gfcgi.wsgi.headers import (
     find_header,
 )
 from gfcgi.wsgi.pages import error_page
-from gfcgi.wsgi.request import Request
+from gfcgi.wsgi.request import Request, name_of
 
 if TYPE_CHECKING:
     from gfcgi.wsgi.gateway import Gateway
@@ -169,11 +169,7 @@ class Response:
         authorizes = self._request.role == _AUTHORIZER
         head = encode_head(status, headers, length, status_first=authorizes)
         if len(head) > _HEAD_WARNING_BYTES:
-            log.warning(
-                "a header block of %d bytes: nginx takes %d unless fastcgi_buffer_size says more",
-                len(head),
-                _HEAD_WARNING_BYTES,
-            )
+            self._gateway.warn_of_head(self._request, len(head), _HEAD_WARNING_BYTES)
         self.headers_sent = True
         self.no_body = self.no_body or no_body
         if length is not None:
@@ -245,11 +241,18 @@ class Response:
     def _too_long(self) -> None:
         if not self._said_too_long:
             self._said_too_long = True
-            log.error("the application's body is longer than its Content-Length; the rest is cut")
+            log.error(
+                "%s: the application's body is longer than its Content-Length; the rest is cut",
+                name_of(self._request),
+            )
 
     def _check_shortfall(self) -> None:
         if self._left and not self.no_body:
-            log.error("the application's body is %d bytes short of its Content-Length", self._left)
+            log.error(
+                "%s: the application's body is %d bytes short of its Content-Length",
+                name_of(self._request),
+                self._left,
+            )
 
     def _to_bytes(self, chunk: Any) -> bytes:
         if type(chunk) is bytes:

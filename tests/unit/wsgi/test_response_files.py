@@ -75,7 +75,9 @@ def test_a_file_shorter_than_its_content_length_is_logged(ask, path, caplog):
     length = str(len(LONG) + 5)
     request = ask(sending(lambda: path.open("rb"), headers=[("Content-Length", length)]))
     assert request.response.body == LONG
-    assert caplog.messages == ["the application's body is 5 bytes short of its Content-Length"]
+    assert caplog.messages == [
+        "GET /: the application's body is 5 bytes short of its Content-Length"
+    ]
 
 
 @pytest.mark.parametrize("size", [5, len(LONG)])
