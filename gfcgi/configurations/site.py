@@ -207,7 +207,9 @@ class Site:
         serve = f"{self.python} -m gfcgi {self.target} --bind {self.address}"
         if tell_mount and self.mount:
             serve += f" --script-name {self.mount}"
-        lines = ["The application's process (`gfcgi config systemd` makes it start at boot):"]
+        changes = self._units_differ_in(user, tell_mount=tell_mount)
+        boot = f"boot, with {' and '.join(changes)}" if changes else "boot"
+        lines = [f"The application's process (`gfcgi config systemd` makes it start at {boot}):"]
         if self.target.module:
             lines.append(f"  cd {self.directory}")
         if self.socket_path and not self.socket_path.startswith("@"):
@@ -217,6 +219,20 @@ class Site:
             serve += " --allow-from ADDRESS-OF-THIS-WEB-SERVER"
         lines.append(f"  sudo -u {user} {serve}")
         return lines
+
+    def _units_differ_in(self, user: str, *, tell_mount: bool) -> list[str]:
+        """What makes systemd's units fit this Web server, where by default they do not.
+
+        They are for the socket at its default path, and for a Web server that runs as www-data.
+        """
+        changes = []
+        if str(self.address) != f"unix:/run/{self.name}/{self.name}.sock":
+            changes.append(f"`--bind {self.address}`")
+        if tell_mount and self.mount:
+            changes.append(f"`--url {self.mount}`")
+        if self.socket_path and not self.socket_path.startswith("@") and user != "www-data":
+            changes.append(f"`SocketUser={user}`")
+        return changes
 
 
 def _is_local(address: TCPAddress) -> bool:

@@ -137,6 +137,27 @@ def test_process_that_runs_on_its_own_makes_its_socket_where_the_web_server_may_
     ]
 
 
+@pytest.mark.parametrize(
+    ("user", "values", "changes"),
+    [
+        ("www-data", {}, ""),
+        ("www-data", {"address": TCPAddress("::1", 9000)}, ", with `--bind [::1]:9000`"),
+        ("caddy", {"mount": "/app"}, ", with `SocketUser=caddy`"),
+        ("caddy", {"address": UnixAddress("@a")}, ", with `--bind unix:@a`"),
+    ],
+)
+def test_comment_says_what_makes_the_units_of_systemd_fit(user, values, changes):
+    first = site(**values).how_to_start(user)[0]
+    assert first == (
+        f"The application's process (`gfcgi config systemd` makes it start at boot{changes}):"
+    )
+
+
+def test_comment_has_the_units_of_systemd_told_the_mount_point_where_the_process_is():
+    first = site(mount="/app").how_to_start("h2o", tell_mount=True)[0]
+    assert first.endswith(" at boot, with `--url /app` and `SocketUser=h2o`):")
+
+
 def test_process_of_a_module_is_started_where_the_module_is():
     assert site("a", address=UnixAddress("@a")).how_to_start("x")[1:] == [
         "  cd /here",
