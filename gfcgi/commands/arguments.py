@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
 from dataclasses import Field, fields
-from typing import Any
+from typing import Any, Final
 
 from gfcgi.options import GROUPS, Options, command_line_name, described, variable_names
 
 __all__ = ["add_options", "options_given", "with_bare_options"]
+
+_NO_TARGET: Final = re.compile(r"[:\[].*|[0-9.]+")
+"""Meant for a value, if a wrong one: the option itself says best what is wrong with it."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -74,6 +78,8 @@ def with_bare_options(arguments: Sequence[str]) -> list[str]:
 
 
 def _is_value(parse: Any, text: str) -> bool:
+    if _NO_TARGET.fullmatch(text):
+        return True
     try:
         parse(text)
     except ValueError:

@@ -138,6 +138,8 @@ def test_an_application_that_does_not_import_is_exit_3(tmp_path, monkeypatch, ca
         (["--http", "--debug"], ["--http=127.0.0.1:8000", "--debug"]),
         (["--http", "8001", "x"], ["--http", "8001", "x"]),
         (["--http", "[::1]:0", "x"], ["--http", "[::1]:0", "x"]),
+        (["--http", ":8000", "x"], ["--http", ":8000", "x"]),
+        (["--http", "0.0.0.0", "x"], ["--http", "0.0.0.0", "x"]),
         (["--http=x:y", "x"], ["--http=x:y", "x"]),
         (["x", "--bind", "fd:0"], ["x", "--bind", "fd:0"]),
     ],
