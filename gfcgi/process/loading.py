@@ -87,7 +87,10 @@ def _import(name: str) -> ModuleType:
         return import_module(name)
     except ModuleNotFoundError as error:
         if error.name is not None and f"{name}.".startswith(f"{error.name}."):
-            raise _NotFound(f"there is no module {error.name}, in {here} or installed") from None
+            file = f"; for the file, write ./{name}" if os.path.isfile(name) else ""
+            raise _NotFound(
+                f"there is no module {error.name}, in {here} or installed{file}"
+            ) from None
         raise
 
 

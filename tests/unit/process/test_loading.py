@@ -145,6 +145,13 @@ def test_a_target_that_names_nothing_is_misuse_with_the_reason(write, target, re
     assert caught.value.option == "target"
 
 
+def test_a_file_that_was_taken_for_a_module_is_told_from_one(write):
+    write("gfcgi_t20.wsgi", "def application(): pass\n")
+    with pytest.raises(ConfigError, match=r"for the file, write \./gfcgi_t20\.wsgi$"):
+        load("gfcgi_t20.wsgi")
+    assert load("./gfcgi_t20.wsgi").application.__name__ == "application"
+
+
 @pytest.mark.parametrize(
     ("code", "cause"),
     [
