@@ -109,10 +109,11 @@ def _patch(options: Options) -> None:
 
 
 def _answer_as_cgi(application: Callable[..., Any], options: Options) -> None:
-    from gfcgi.process.log import set_up_logging
+    from gfcgi.process.log import set_up_logging, show_tracebacks_once
     from gfcgi.wsgi.cgi import serve_cgi
 
     set_up_logging(options)
+    show_tracebacks_once()  # wsgi.errors has them as well, and is standard error too
     serve_cgi(application, options)
 
 
@@ -124,10 +125,11 @@ def _say_how_to_run() -> NoReturn:
     import shlex
 
     script = shlex.quote(_script()) if sys.argv and sys.argv[0] not in ("", "-c") else "SCRIPT"
+    python = shlex.quote(sys.executable or "python3")  # another one may be without gfcgi
     complain(
         "gfcgi: no Web server started this script, and no bind= says where to listen. To run it:\n"
-        f"  in a browser:         python3 -m gfcgi {script} --http\n"
-        f"  behind a Web server:  python3 -m gfcgi {script} --bind unix:/run/app.sock"
+        f"  in a browser:         {python} -m gfcgi {script} --http\n"
+        f"  behind a Web server:  {python} -m gfcgi {script} --bind unix:/run/app.sock"
         "   (or let Apache or spawn-fcgi start it)"
     )
     raise SystemExit(EXIT_MISUSE)

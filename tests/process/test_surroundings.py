@@ -143,34 +143,48 @@ def test_sockets_of_systemd_are_served(start, ask, hello, how):
         assert process.wait() == 0
 
 
-def test_a_cgi_request_is_answered_without_importing_gevent(hello, tmp_path):
+def run_as_cgi(script):
+    """Run a script as a Web server runs a CGI program."""
     environ = {
         **os.environ,
         "GATEWAY_INTERFACE": "CGI/1.1",
         "REQUEST_METHOD": "GET",
-        "SCRIPT_NAME": "/hello.fcgi",
+        "SCRIPT_NAME": f"/{script.name}",
         "SERVER_NAME": "localhost",
         "SERVER_PORT": "80",
         "SERVER_PROTOCOL": "HTTP/1.1",
     }
-    hello.write_text(
-        hello.read_text()
-        + "    import sys\n"
-        + "    assert 'gevent' not in sys.modules and 'gfcgi.server' not in sys.modules\n"
-    )
-    done = subprocess.run(
-        [sys.executable, str(hello)],
+    return subprocess.run(
+        [sys.executable, str(script)],
         env=environ,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         check=False,
         timeout=60,
     )
+
+
+def test_a_cgi_request_is_answered_without_importing_gevent(hello):
+    hello.write_text(
+        hello.read_text()
+        + "    import sys\n"
+        + "    assert 'gevent' not in sys.modules and 'gfcgi.server' not in sys.modules\n"
+    )
+    done = run_as_cgi(hello)
     assert done.returncode == 0, done.stderr
     head, _, body = done.stdout.partition(b"\r\n\r\n")
     assert body == PAGE
     assert b"Content-Type: text/html" in head
     assert b"Status: 200 OK" in head
+
+
+def test_an_exception_under_cgi_is_on_standard_error_once(tmp_path):
+    script = tmp_path / "broken.fcgi"
+    script.write_text("import gfcgi\ngfcgi.run(lambda environ, start_response: 1 / 0)\n")
+    done = run_as_cgi(script)
+    assert b"Status: 500" in done.stdout
+    assert done.stderr.count(b"ZeroDivisionError: division by zero") == 1
+    assert b"ERROR: GET /broken.fcgi: the application failed" in done.stderr
 
 
 def test_without_surroundings_three_lines_say_how_to_run_the_script(hello):
@@ -185,8 +199,8 @@ def test_without_surroundings_three_lines_say_how_to_run_the_script(hello):
         )
         assert (done.returncode, done.stdout) == (2, "")
         assert len(done.stderr.splitlines()) == 3
-        assert f"python3 -m gfcgi {hello} --http" in done.stderr
-        assert f"python3 -m gfcgi {hello} --bind unix:" in done.stderr
+        assert f"{sys.executable} -m gfcgi {hello} --http" in done.stderr
+        assert f"{sys.executable} -m gfcgi {hello} --bind unix:" in done.stderr
 
 
 def test_a_terminal_is_no_surrounding(hello):

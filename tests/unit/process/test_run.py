@@ -115,18 +115,22 @@ def test_a_cgi_request_is_answered_without_patching(surroundings, monkeypatch):
     ("argv", "script"),
     [(["/srv/my app.fcgi"], "'/srv/my app.fcgi'"), (["-c"], "SCRIPT"), ([], "SCRIPT")],
 )
+@pytest.mark.parametrize(
+    ("executable", "python"), [("/my venv/bin/python", "'/my venv/bin/python'"), ("", "python3")]
+)
 def test_without_surroundings_it_says_how_to_run_it(
-    surroundings, monkeypatch, capsys, argv, script
+    surroundings, monkeypatch, capsys, argv, script, executable, python
 ):
     monkeypatch.setattr(sys, "argv", argv)
+    monkeypatch.setattr(sys, "executable", executable)
     with pytest.raises(SystemExit) as caught:
         run(application)
     assert caught.value.code == 2
     assert surroundings == []
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 3
-    assert f"python3 -m gfcgi {script} --http" in lines[1]
-    assert f"python3 -m gfcgi {script} --bind unix:/run/app.sock" in lines[2]
+    assert f" {python} -m gfcgi {script} --http" in lines[1]
+    assert f" {python} -m gfcgi {script} --bind unix:/run/app.sock" in lines[2]
 
 
 @pytest.mark.parametrize(
