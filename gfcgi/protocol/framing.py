@@ -28,6 +28,9 @@ __all__ = ["Connection", "encode_stream"]
 _VIEWED_BYTES = 4 * 1024
 """From here on a piece of a stream is a view of what was received, not a copy."""
 
+_CAPITALS = range(ord("A"), ord("Z") + 1)
+"""What HTTP begins with, where a browser was sent to a port for FastCGI or we to one for HTTP."""
+
 _COPIED_CONTENT_BYTES = 16 * 1024
 """Up to here one buffer with header, content and padding is cheaper than three."""
 
@@ -111,7 +114,8 @@ class Connection(ABC):
                     self._buffer, offset
                 )
                 if version != VERSION_1:
-                    raise self._fail(f"version {version}, where only 1 exists", "3.3")
+                    http = ": this looks like HTTP" if version in _CAPITALS else ""
+                    raise self._fail(f"version {version}, where only 1 exists{http}", "3.3")
                 if length == 0 or record_type not in self._STREAMS:
                     if available < length:
                         return NEED_DATA

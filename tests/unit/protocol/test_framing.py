@@ -95,6 +95,13 @@ def test_a_broken_transport_connection_stays_broken():
         assert again.value is caught.value
 
 
+@pytest.mark.parametrize("start", [b"GET / HTTP/1.1\r\n", b"HTTP/1.1 400 Bad Request\r\n"])
+def test_http_is_named_where_it_comes_instead(start):
+    core = connection(start)
+    with pytest.raises(RemoteProtocolError, match="where only 1 exists: this looks like HTTP"):
+        core.next_event()
+
+
 @pytest.mark.parametrize("length", [1, 7, 8, 16384, 16385, 65528, 65529, 65535, 65536, 200_001])
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
 def test_a_stream_is_cut_into_whole_padded_records(kind, length: int):
