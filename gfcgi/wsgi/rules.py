@@ -305,10 +305,19 @@ def _no_length(params: Params, rules: Rules) -> Changes | None:
 
 
 def _server_name(params: Params, rules: Rules) -> Changes | None:
-    if params.get("SERVER_NAME"):
+    name = params.get("SERVER_NAME")
+    if name and ":" not in name:
         return None
-    host = _PORT.sub("", params.get("HTTP_HOST", ""))
-    return {"SERVER_NAME": host or params.get("SERVER_ADDR") or "localhost"}
+    candidates = (name, params.get("HTTP_HOST"), params.get("SERVER_ADDR"), "localhost")
+    host = next(filter(None, map(_without_port, filter(None, candidates))))
+    return {"SERVER_NAME": host} if host != name else None
+
+
+def _without_port(host: str) -> str:
+    """The host alone; an IPv6 address gets the brackets that tell it from a port."""
+    if host.count(":") > 1 and not host.startswith("["):
+        return f"[{host}]"
+    return _PORT.sub("", host)
 
 
 def _server_port(params: Params, rules: Rules) -> Changes | None:
@@ -397,7 +406,11 @@ RULES: Final = (
         # A proxy before nginx has a port of its own, which is the client's.
         lacks=("HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_HOST"),
     ),
-    Rule("server-name", "it must not be empty (PEP 3333)", _server_name),
+    Rule(
+        "server-name",
+        "it is a host without its port, IPv6 in brackets (RFC 3875 §4.1.14), and never empty",
+        _server_name,
+    ),
     Rule("server-port", "it must not be empty (PEP 3333)", _server_port),
     Rule(
         "request-method",

@@ -33,6 +33,7 @@ def test_host_keeps_its_port(site: Site) -> None:
     assert seen["HTTP_HOST"] == f"127.0.0.1:{site.port}"
     assert seen["SERVER_PORT"] == str(site.port)
     assert seen["SERVER_NAME"]
+    assert ":" not in seen["SERVER_NAME"]
 
 
 def test_http_1_0_without_host_has_a_server_name(site: Site) -> None:

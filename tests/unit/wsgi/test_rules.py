@@ -108,6 +108,7 @@ def test_every_recorded_request_ends_with_what_pep_3333_asks_for(capture):
         Rules(capture.facts.get("script_name_option")).apply(begin.params, begin.repeated)
         params = begin.params
         assert params["SERVER_NAME"] and params["SERVER_PORT"]  # noqa: PT018
+        assert ":" not in params["SERVER_NAME"]
         assert not params["SCRIPT_NAME"].endswith("/")
         assert "HTTP_PROXY" not in params
         assert {"PATH_INFO", "QUERY_STRING", "SERVER_PROTOCOL"} <= params.keys()
@@ -175,6 +176,26 @@ def test_nginx_has_its_port_back(params, host):
     params = {"SERVER_SOFTWARE": "nginx/1.22.1", **params}
     Rules().apply(params, ())
     assert params["HTTP_HOST"] == host
+
+
+@pytest.mark.parametrize(
+    ("params", "name"),
+    [
+        ({"SERVER_NAME": "a"}, "a"),
+        ({"SERVER_NAME": "a:8080"}, "a"),
+        ({"SERVER_NAME": "[::1]:8080"}, "[::1]"),
+        ({"SERVER_NAME": "[::1]"}, "[::1]"),
+        ({"SERVER_NAME": "::1"}, "[::1]"),
+        ({"SERVER_NAME": "", "HTTP_HOST": "[::1]:8080"}, "[::1]"),
+        ({"SERVER_NAME": "", "HTTP_HOST": "a:8080", "SERVER_ADDR": "192.0.2.1"}, "a"),
+        ({"SERVER_NAME": "", "HTTP_HOST": "", "SERVER_ADDR": "2001:db8::1"}, "[2001:db8::1]"),
+        ({"HTTP_HOST": ":80", "SERVER_ADDR": "2001:db8::1"}, "[2001:db8::1]"),
+        ({}, "localhost"),
+    ],
+)
+def test_server_name_is_a_host_alone(params, name):
+    Rules().apply(params, ())
+    assert params["SERVER_NAME"] == name
 
 
 def test_the_host_of_other_web_servers_is_what_the_client_sent():
