@@ -118,4 +118,15 @@ DEFECTS: Final = (
         " path",
         "`--script-name /app`, as `gfcgi config h2o` says",
     ),
+    Defect(
+        "HAProxy (seen: 2.6.12)",
+        "SERVER_NAME is the Host header with its port",
+        "Nothing to do: gfcgi takes the port off",
+    ),
+    Defect(
+        "lighttpd, Caddy and H2O (seen: 1.4.69, 2.6.2, 2.2.5)",
+        "A header field X_Forwarded_For gets the same name as X-Forwarded-For, so that an HTTP"
+        " client can pose as the proxy that `--trusted-proxies` believes",
+        "A proxy that drops header fields with an underscore in their names, as nginx does",
+    ),
 )
