@@ -29,7 +29,7 @@ class _UnlessConfigured(logging.StreamHandler):  # type: ignore[type-arg]
 
 class _WithoutApplicationTracebacks(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        if record.name == "gfcgi.wsgi":
+        if record.name == "gfcgi.wsgi" and not getattr(record, "only_here", False):
             record = copy.copy(record)
             record.exc_info = record.exc_text = None
         return super().format(record)
@@ -49,7 +49,8 @@ def set_up_logging(options: Options) -> None:
 def show_tracebacks_once() -> None:
     """Log an application's exception in one line, without its traceback.
 
-    FCGI_STDERR has the traceback as well, which goes to the same place where we are the Web server.
+    FCGI_STDERR has the traceback as well, which goes to the same place where we are the Web server
+    and under CGI; but not where whoever would read it has gone.
     """
     for handler in logging.getLogger("gfcgi").handlers:
         if isinstance(handler, _UnlessConfigured):

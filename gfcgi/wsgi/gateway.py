@@ -171,10 +171,17 @@ class Gateway:
     def _failed(
         self, request: Request, response: Response, errors: ErrorStream, error: BaseException
     ) -> None:
-        log.error("%s: the application failed", name_of(request), exc_info=error)
+        gone = request.aborted.is_set()
+        log.error(
+            "%s: the application failed",
+            name_of(request),
+            exc_info=error,
+            extra={"only_here": gone},
+        )
         text = "".join(traceback.format_exception(error))
         errors.flush()
-        errors.write(text)
+        if not gone:  # else it would come to the log once more
+            errors.write(text)
         try:
             if response.headers_sent:
                 request.finish(app_status=1)

@@ -90,3 +90,12 @@ def test_tracebacks_of_the_application_may_be_left_to_who_shows_its_error_output
         "LookupError: gfcgi.server"
     ]
     assert len([line for line in lines if line.endswith("ERROR: failed")]) == 2
+
+
+def test_a_traceback_that_is_nowhere_else_is_not_left_out(monkeypatch):
+    stderr = unconfigured(monkeypatch)
+    set_up_logging(Options())
+    show_tracebacks_once()
+    error = LookupError("here")
+    logging.getLogger("gfcgi.wsgi").error("failed", exc_info=error, extra={"only_here": True})
+    assert stderr.getvalue().endswith("ERROR: failed\nLookupError: here\n")
