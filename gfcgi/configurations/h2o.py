@@ -55,7 +55,8 @@ def _notes(site: Site) -> list[str]:
         notes += [f"H2O does not say where the application is mounted: {how} does.", ""]
     return [
         *notes,
-        "Then (user, log and pid-file stay as they are in Debian's h2o.conf):",
+        "It takes the place of `listen` and `hosts` in Debian's h2o.conf; user, logs and pid-file",
+        "stay. Then:",
         "  sudo h2o -t -c /etc/h2o/h2o.conf && sudo systemctl restart h2o",
     ]
 
