@@ -256,12 +256,27 @@ def _proxied_path(params: Params, rules: Rules) -> Changes | None:
     proxied = _PROXY_FILENAME.fullmatch(params["SCRIPT_FILENAME"])
     if proxied is None:
         return None
-    # A character of a param stands for a byte.
-    path = _ENCODED.sub(lambda encoded: chr(int(encoded[1], 16)), proxied[1])
+    path = _decoded(proxied[1])
     script_name = params["SCRIPT_NAME"]
     if not script_name.endswith(path):
         return None
     return {"SCRIPT_NAME": script_name[: len(script_name) - len(path)], "PATH_INFO": path}
+
+
+def _encoded_path_info(params: Params, rules: Rules) -> Changes | None:
+    path_info = params["PATH_INFO"]
+    if "%" not in path_info or not params["SCRIPT_FILENAME"].startswith("proxy:"):
+        return None
+    proxied = _PROXY_FILENAME.fullmatch(params["SCRIPT_FILENAME"])
+    path, script_name = _decoded(path_info), params["SCRIPT_NAME"]
+    if proxied is None or proxied[1] != path_info or not script_name.endswith(path):
+        return None
+    return {"SCRIPT_NAME": script_name[: len(script_name) - len(path)], "PATH_INFO": path}
+
+
+def _decoded(path: str) -> str:
+    # A character of a param stands for a byte.
+    return _ENCODED.sub(lambda encoded: chr(int(encoded[1], 16)), path)
 
 
 def _nginx_path(params: Params, rules: Rules) -> Changes | None:
@@ -351,6 +366,13 @@ RULES: Final = (
         _redirected_authorization,
         needs=("REDIRECT_HTTP_AUTHORIZATION",),
         lacks=("HTTP_AUTHORIZATION",),
+    ),
+    Rule(
+        "encoded-path-info",
+        "Apache's proxy-fcgi-pathinfo, with another value than unescape, leaves PATH_INFO encoded "
+        "and in SCRIPT_NAME",
+        _encoded_path_info,
+        needs=("SCRIPT_NAME", "SCRIPT_FILENAME", "PATH_INFO"),
     ),
     Rule(
         "mount",

@@ -36,6 +36,14 @@ WITHOUT_CAPTURE = {
         {"SCRIPT_NAME": "", "PATH_INFO": "/app/x"},
         {"SCRIPT_NAME": "/app", "PATH_INFO": "/x"},
     ),
+    "encoded-path-info": (
+        {
+            "SCRIPT_NAME": "/app/x y",
+            "PATH_INFO": "/x%20y",
+            "SCRIPT_FILENAME": "proxy:fcgi://localhost:9000/x%20y",
+        },
+        {"SCRIPT_NAME": "/app", "PATH_INFO": "/x y"},
+    ),
     "redirected-authorization": (
         {"REDIRECT_HTTP_AUTHORIZATION": "Basic eA=="},
         {"HTTP_AUTHORIZATION": "Basic eA=="},
@@ -307,6 +315,26 @@ def test_web_servers_are_recognised(capture):
     for begin in requests(capture):
         assert recognise(begin.params).startswith(expected)
         assert bool(recognise(begin.params)) == bool(expected)
+
+
+@pytest.mark.parametrize(
+    ("script_name", "path_info", "proxied"),
+    [
+        ("/x", "/x", "/x"),
+        ("/x%41", "/x%41", "/x%2541"),
+        ("/%", "/%", "/%25"),
+        ("/app", "/a%20b", "/c"),
+        ("/app", "/a%20b", "/a%20b"),
+    ],
+)
+def test_a_path_info_that_is_decoded_stays(script_name, path_info, proxied):
+    params = {
+        "SCRIPT_NAME": script_name,
+        "PATH_INFO": path_info,
+        "SCRIPT_FILENAME": f"proxy:fcgi://localhost:9000{proxied}",
+    }
+    Rules().apply(params, ())
+    assert (params["SCRIPT_NAME"], params["PATH_INFO"]) == (script_name, path_info)
 
 
 @pytest.mark.parametrize(
