@@ -12,10 +12,11 @@ from collections.abc import Iterator, Sequence
 from typing import BinaryIO, Final
 from urllib.parse import quote, urlsplit
 
+from gfcgi import option_parsers
 from gfcgi.addresses import InheritedSocket, TCPAddress, UnixAddress, parse_address
 from gfcgi.errors import ConfigError, FastCGIError
 from gfcgi.protocol import EndRequest, ProtocolStatus, Role, Stderr, Stdout
-from gfcgi.webserver.params import SERVER_SOFTWARE, cgi_params
+from gfcgi.webserver.params import SERVER_SOFTWARE, BadRequestTarget, cgi_params
 from gfcgi.webserver.request import Exchange, blocking_chunks, connect
 from gfcgi.webserver.response import ResponseHead
 
@@ -144,10 +145,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0 < seconds < float("inf"):
-        raise ValueError
-    return seconds
+    try:
+        return option_parsers.seconds(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r}: {error}") from None
 
 
 def _address(text: str) -> UnixAddress | TCPAddress:
@@ -156,7 +157,7 @@ def _address(text: str) -> UnixAddress | TCPAddress:
         if isinstance(address, InheritedSocket):
             raise ValueError("an inherited socket cannot be connected to")
     except ValueError as error:
-        raise ConfigError(str(error), option="address", source="ADDRESS") from None
+        raise ConfigError(f"{text!r}: {error}", option="address", source="ADDRESS") from None
     return address
 
 
@@ -197,8 +198,11 @@ def _params(parsed: argparse.Namespace, length: int | None) -> dict[str, str]:
     https = scheme == "https"
     try:
         port = urlsplit(f"//{authority}").port or (443 if https else 80)
+    except ValueError as error:
+        raise ConfigError(f"{parsed.url!r}: {error}", option="url", source="URL") from None
+    try:
         params = cgi_params(environ, target, server_address=("127.0.0.1", port))
-    except ValueError as error:  # BadRequestTarget, or of the port
+    except BadRequestTarget as error:
         raise ConfigError(str(error), option="url", source="URL") from None
     if https:
         params |= {"REQUEST_SCHEME": "https", "HTTPS": "on"}

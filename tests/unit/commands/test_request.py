@@ -283,8 +283,8 @@ def test_nobody_there_is_a_failure_that_names_the_address(address, tmp_path, cap
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["nowhere", "/"], "ADDRESS: write "),
-        (["fd:0", "/"], "ADDRESS: an inherited socket"),
+        (["nowhere", "/"], "ADDRESS: 'nowhere': write "),
+        (["fd:0", "/"], "ADDRESS: 'fd:0': an inherited socket"),
         (["127.0.0.1:1", "path"], "URL: "),
         (["127.0.0.1:1", "http://host:port/"], "URL: "),
         (["127.0.0.1:1", "/", "-H", "no header"], "--header: "),
@@ -301,7 +301,7 @@ def test_a_timeout_is_a_positive_number(seconds, capsys):
     with pytest.raises(SystemExit) as caught:
         main(["request", "127.0.0.1:1", "/", "--timeout", seconds])
     assert caught.value.code == 2
-    assert "--timeout" in capsys.readouterr().err
+    assert f"--timeout: {seconds!r}: it must be a number" in capsys.readouterr().err
 
 
 def test_a_port_will_do_too(capsysbinary):
