@@ -10,6 +10,7 @@ from gfcgi.limits import BACKLOG, GRACEFUL_TIMEOUT_SECONDS, MAX_CONNECTIONS
 __all__ = ["cgi_fcgi", "spawn_fcgi", "systemd"]
 
 USER = "www-data"
+_WHO_MAY_CONNECT = "# Other machines are turned away until this says which of them may connect.\n"
 
 
 def systemd(site: Site) -> str:
@@ -32,6 +33,8 @@ def systemd(site: Site) -> str:
     variables = "".join(
         f"Environment={name}={value}\n" for name, value in site.environment(tell_mount=True).items()
     )
+    if site.is_remote:
+        variables += f"{_WHO_MAY_CONNECT}# Environment=GFCGI_ALLOW_FROM=ADDRESS-OF-THE-WEB-SERVER\n"
     directory = f"WorkingDirectory={site.directory}\n" if site.target.module else ""
     then = comment(
         "Then:",
@@ -90,6 +93,8 @@ def spawn_fcgi(site: Site) -> str:
         f"export {variable}={value}\n"
         for variable, value in site.environment(tell_mount=True).items()
     )
+    if site.is_remote:
+        exports += f"{_WHO_MAY_CONNECT}# export GFCGI_ALLOW_FROM=ADDRESS-OF-THE-WEB-SERVER\n"
     program = site.program()
     if site.processes is not None:
         program = f"/usr/bin/multiwatch -f {site.processes} -- {program}"

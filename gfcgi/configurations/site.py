@@ -186,6 +186,11 @@ class Site:
         assert isinstance(self.address, TCPAddress)
         return self.address
 
+    @property
+    def is_remote(self) -> bool:
+        """Whether the application listens for other machines, and has to be told for which."""
+        return isinstance(self.address, TCPAddress) and not _is_local(self.address)
+
     def program(self) -> str:
         """The command that serves a listening socket that it inherits."""
         if self.target.starts_itself:
@@ -215,7 +220,7 @@ class Site:
         if self.socket_path and not self.socket_path.startswith("@"):
             directory = os.path.dirname(self.socket_path)
             lines.append(f"  sudo install -d -o {user} -g {user} {directory}")
-        elif isinstance(self.address, TCPAddress) and not _is_local(self.address):
+        elif self.is_remote:
             serve += " --allow-from ADDRESS-OF-THIS-WEB-SERVER"
         lines.append(f"  sudo -u {user} {serve}")
         return lines

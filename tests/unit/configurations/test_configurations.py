@@ -326,6 +326,13 @@ def test_systemd_listens_on_an_abstract_socket():
     assert "SocketMode=0660" not in lines
 
 
+@pytest.mark.parametrize("server", ["systemd", "spawn-fcgi"])
+def test_process_that_listens_for_other_machines_has_to_be_told_for_which(server):
+    assert "GFCGI_ALLOW_FROM=" in written(server, bind="10.0.0.7:9000")
+    assert "GFCGI_ALLOW_FROM" not in written(server, bind="127.0.0.1:9000")
+    assert "GFCGI_ALLOW_FROM" not in written(server)
+
+
 def test_spawn_fcgi_hands_the_socket_to_the_script():
     text = written("spawn-fcgi", url="/app")
     assert text.startswith("#!/bin/sh\n")
