@@ -10,8 +10,10 @@ from gfcgi.protocol.records import ProtocolStatus
 
 __all__ = ["ERROR_LINE_CHARACTERS", "falls_over_lone_stderr", "overloaded_status", "recognise"]
 
-ERROR_LINE_CHARACTERS: Final = {"Apache mod_fastcgi": 1000}
-"""What a Web server's error log takes of a line: mod_fastcgi cuts at 1023 bytes."""
+ERROR_LINE_CHARACTERS: Final = {"Apache mod_fastcgi": 1000, "Apache": 1000}
+"""What a Web server's error log takes of a line: mod_fastcgi cuts at 1023 bytes. Of itself it says
+no more than Apache where ServerTokens is OS, as Debian has it, or less.
+"""
 
 _HAPROXY: Final = re.compile(r"HAProxy (\d+)\.(\d+)\.(\d+)")
 _HAPROXY_MENDED: Final = (2, 6, 14)

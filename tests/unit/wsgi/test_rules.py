@@ -9,7 +9,7 @@ from replay import Capture, captures
 
 from gfcgi.protocol import NEED_DATA, ApplicationConnection, BeginRequest
 from gfcgi.wsgi.rules import RULES, BadRequest, Rules
-from gfcgi.wsgi.webservers import recognise
+from gfcgi.wsgi.webservers import ERROR_LINE_CHARACTERS, recognise
 
 CAPTURES = captures()
 WITH_PATHS = [capture for capture in CAPTURES if "script_name" in capture.facts]
@@ -315,6 +315,20 @@ def test_web_servers_are_recognised(capture):
     for begin in requests(capture):
         assert recognise(begin.params).startswith(expected)
         assert bool(recognise(begin.params)) == bool(expected)
+
+
+@pytest.mark.parametrize(
+    ("software", "cut"),
+    [
+        ("Apache/2.4.71 (Unix) mod_fastcgi/mod_fastcgi-SNAP-0910052141", True),
+        ("Apache/2.4.71 (Debian)", True),  # ServerTokens OS
+        ("Apache", True),
+        ("Apache/2.4.71 (Unix) mod_fcgid/2.3.9", False),
+        ("nginx/1.22.1", False),
+    ],
+)
+def test_error_lines_are_kept_short_wherever_it_may_be_mod_fastcgi(software, cut):
+    assert (recognise({"SERVER_SOFTWARE": software}) in ERROR_LINE_CHARACTERS) is cut
 
 
 @pytest.mark.parametrize(
