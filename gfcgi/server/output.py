@@ -61,6 +61,7 @@ class Output:
             held = self.held_errors(request)
             buffers = self._core.send_stdout(request.request_id, data)
             self.send(held + buffers if held else buffers)
+        self._transport.give_way()
 
     def held_errors(self, request: ServerRequest) -> list[Bytes]:
         """Return records with what a request has kept back of its STDERR; the lock is held."""
@@ -97,6 +98,7 @@ class Output:
                 if not whole:
                     # A record was promised and cannot be completed: nothing can follow it.
                     transport.shut_down()
+        transport.give_way()
 
     def write_records(self, buffers: Sequence[Bytes]) -> None:
         """Write what concerns no running request. Raises: RequestAborted."""

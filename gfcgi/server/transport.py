@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import select
 import socket
+import time
 from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
@@ -28,6 +29,9 @@ _poll: Any = get_original("select", "poll")
 _BUFFERS_PER_CALL: Final = 512
 """Below the kernel's IOV_MAX (1024)."""
 
+_TURN_SECONDS: Final = 0.005
+"""How long a response may go on without having to wait: Python's own switch interval."""
+
 
 class Transport:
     """The bytes of one transport connection. OSError leaves every method as the kernel gave it."""
@@ -36,6 +40,8 @@ class Transport:
         "_hub",
         "_read_watcher",
         "_socket",
+        "_turn",
+        "_turn_began",
         "_unsent",
         "_write_watcher",
         "write_blocked_since",
@@ -47,6 +53,7 @@ class Transport:
         self._read_watcher: Any = self._hub.loop.io(sock.fileno(), _READ)
         self._write_watcher: Any = None
         self._unsent: list[Bytes] = []
+        self._turn = self._turn_began = 0.0
         self.write_blocked_since = 0.0
         """The loop's clock (seconds) when a write began to wait; 0 while none waits."""
 
@@ -135,6 +142,21 @@ class Transport:
                 raise EOFError(f"the file ended {count} bytes early")
             offset += sent
             count -= sent
+
+    def give_way(self) -> None:
+        """Let the others have their turn, where the loop has had none for long.
+
+        A Web server that takes all there is as it comes makes no write wait.
+        """
+        hub = self._hub
+        turn = hub.loop.now()  # goes on only with the loop
+        if turn != self._turn:
+            self._turn = turn
+            self._turn_began = time.monotonic()
+        elif time.monotonic() - self._turn_began > _TURN_SECONDS:
+            # Not gevent.sleep(0), after which the loop does not look at the sockets.
+            with hub.loop.timer(0) as timer:
+                hub.wait(timer)
 
     def _wait_writable(self) -> None:
         hub = self._hub

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import time
 
 import gevent
 import pytest
 import webserver_side as wire
+from gevent.hub import get_hub
 from wsgi_side import Gate, begin, echo, hello
 
 from gfcgi import limits
@@ -69,6 +71,37 @@ def test_a_web_server_that_does_not_read_stops_the_application(serving, until):
         until(lambda: blocked(site))
         assert len(written) < 100
         assert len(connection.response().body) == 65_536_000
+
+
+@pytest.mark.parametrize("way", ["write", "file"])
+def test_a_web_server_that_takes_all_at_once_does_not_leave_the_others_waiting(
+    serving, tmp_path, way
+):
+    (tmp_path / "file").write_bytes(b"x")
+    others = []
+
+    def application(environ, start_response):
+        write = start_response("200 OK", [])
+        send_file = environ["wsgi.errors"]._request.send_file
+        write(b"x")
+        with get_hub().loop.timer(0) as timer, (tmp_path / "file").open("rb") as file:
+            timer.start(others.append, "a turn")
+            for _ in range(50):  # far less than the socket's buffer holds
+                began = time.monotonic()
+                while time.monotonic() < began + 0.001:
+                    pass
+                if way == "write":
+                    write(b"x")
+                else:
+                    send_file(file.fileno(), 0, 1)
+                if others:
+                    break
+        return []
+
+    with serving(application) as site, site.connect() as connection:
+        connection.send(begin(), wire.stdin(1, b""))
+        assert set(connection.response().body) == set(b"x")
+    assert others
 
 
 @pytest.mark.parametrize("bound", [1000, limits.STDIN_BUFFER_BYTES])

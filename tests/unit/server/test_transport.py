@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import socket
+import time
 
 import gevent
 import pytest
+from gevent.hub import get_hub
 
 from gfcgi.server.transport import Transport
 
@@ -211,3 +213,25 @@ def test_hanging_up_is_seen_behind_unread_bytes_and_finishing_to_send_is_none(pa
     other.close()
     assert transport.has_hung_up()
     assert transport.receive_now(100) == b"unread"
+
+
+# -- writes that need not wait
+
+
+@pytest.fixture
+def others():
+    """What the others do when the loop comes to them: ``others`` grows."""
+    done = []
+    with get_hub().loop.timer(0, 0.001) as timer:
+        timer.start(done.append, "a turn")
+        yield done
+
+
+def test_whoever_never_has_to_wait_gives_way_to_the_others_now_and_then(pair, others):
+    transport, _ = pair
+    calls = 0
+    deadline = time.monotonic() + 20
+    while len(others) < 3 and time.monotonic() < deadline:
+        transport.give_way()
+        calls += 1
+    assert calls > len(others) >= 3
