@@ -12,7 +12,7 @@ from gfcgi.protocol.params import Pairs
 from gfcgi.wsgi.rules import BadRequest, Rules, is_secure
 from gfcgi.wsgi.webservers import recognise
 
-__all__ = ["content_length", "make_environ"]
+__all__ = ["content_length", "data_length", "make_environ"]
 
 _DIGITS: Final = re.compile(r"[0-9]{1,18}")
 
@@ -39,3 +39,9 @@ def content_length(environ: dict[str, Any]) -> int | None:
     if not _DIGITS.fullmatch(value):
         raise BadRequest(f"CONTENT_LENGTH is {value[:40]!r}")
     return int(value)
+
+
+def data_length(environ: dict[str, Any]) -> int | None:
+    """Return FCGI_DATA_LENGTH (§6.4) in bytes, or None where the Web server does not say it."""
+    value = environ.get("FCGI_DATA_LENGTH", "")
+    return int(value) if _DIGITS.fullmatch(value) else None

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from gfcgi.errors import RequestAborted
 from gfcgi.protocol.records import Role
-from gfcgi.wsgi.environ import content_length, make_environ
+from gfcgi.wsgi.environ import content_length, data_length, make_environ
 from gfcgi.wsgi.errors import ErrorStream
 from gfcgi.wsgi.files import FileWrapper
 from gfcgi.wsgi.input import Input
@@ -115,14 +115,10 @@ class Gateway:
         environ["gfcgi.role"] = _ROLE_NAMES[role]
         environ["gfcgi.aborted"] = request.aborted
         if role == _FILTER and request.data is not None:
-            environ["gfcgi.data"] = Input(request.data, self._data_length(environ))
+            environ["gfcgi.data"] = Input(
+                request.data, data_length(environ), "the file to be filtered", "FCGI_DATA_LENGTH"
+            )
         return environ
-
-    @staticmethod
-    def _data_length(environ: dict[str, Any]) -> int | None:
-        """FCGI_DATA_LENGTH (§6.4), if the Web server says it."""
-        value = environ.get("FCGI_DATA_LENGTH", "")
-        return int(value) if value.isascii() and value.isdigit() else None
 
     def warn_of_body(self, body: str | bytes) -> None:
         """Say, once for the application, what should be a list of bytes."""

@@ -22,15 +22,24 @@ _PIECE_BYTES = 64 * 1024
 class Input:
     """The bytes of one stream, with the methods that PEP 3333 asks for.
 
-    ``length`` is how many there are, or None where only the stream's end tells. Every read may
-    wait, switching greenlets, and raises RequestAborted when the rest will never come.
+    ``length`` is how many there are, or None where only the stream's end tells; ``what`` they are
+    and who said the length is for people. Every read may wait, switching greenlets, and raises
+    RequestAborted when the rest will never come.
     """
 
-    __slots__ = ("_buffer", "_left", "_position", "_stream")
+    __slots__ = ("_buffer", "_left", "_position", "_said_by", "_stream", "_what")
 
-    def __init__(self, stream: InputStream, length: int | None) -> None:
+    def __init__(
+        self,
+        stream: InputStream,
+        length: int | None,
+        what: str = "the request's body",
+        said_by: str = "CONTENT_LENGTH",
+    ) -> None:
         self._stream = stream
         self._left = length
+        self._what = what
+        self._said_by = said_by
         self._buffer = b""
         self._position = 0
 
@@ -43,7 +52,7 @@ class Input:
             return b""
         piece = self._stream.read(min(most, left))
         if not piece:
-            raise RequestAborted(f"the request's body ended {left} bytes before CONTENT_LENGTH")
+            raise RequestAborted(f"{self._what} ended {left} bytes before {self._said_by}")
         self._left = left - len(piece)
         return piece
 

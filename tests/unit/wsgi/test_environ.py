@@ -168,7 +168,8 @@ def test_an_authorizer_has_no_body_whatever_the_length_of_the_request_it_judges(
 
 
 @pytest.mark.parametrize(
-    ("length", "expected"), [("4", b"file"), ("2", b"fi"), (None, b"file"), ("x", b"file")]
+    ("length", "expected"),
+    [("4", b"file"), ("2", b"fi"), (None, b"file"), ("x", b"file"), ("9" * 5000, b"file")],
 )
 def test_a_filter_reads_its_file_from_gfcgi_data(ask, length, expected):
     params = {} if length is None else {"FCGI_DATA_LENGTH": length}
@@ -180,7 +181,7 @@ def test_a_filter_reads_its_file_from_gfcgi_data(ask, length, expected):
 
 def test_a_file_shorter_than_its_length_is_an_error(ask):
     environ = seen(ask, request={"role": wire.FILTER, "data": [b"fi"]}, FCGI_DATA_LENGTH="4")
-    with pytest.raises(RequestAborted):
+    with pytest.raises(RequestAborted, match="filtered ended 2 bytes before FCGI_DATA_LENGTH"):
         environ["gfcgi.data"].read()
 
 
