@@ -13,7 +13,7 @@ from gfcgi.wsgi.environ import content_length, data_length, make_environ
 from gfcgi.wsgi.errors import ErrorStream
 from gfcgi.wsgi.files import FileWrapper
 from gfcgi.wsgi.input import Input
-from gfcgi.wsgi.request import Request, name_of
+from gfcgi.wsgi.request import Request, name_of, printable
 from gfcgi.wsgi.response import Response
 from gfcgi.wsgi.rules import BadRequest, Rules
 from gfcgi.wsgi.webservers import ERROR_LINE_CHARACTERS
@@ -74,7 +74,7 @@ class Gateway:
                 self._report(
                     "%s, from %s, was refused: %s",
                     name_of(request),
-                    request.params.get("REMOTE_ADDR", "an unknown address"),
+                    printable(request.params.get("REMOTE_ADDR", "an unknown address")),
                     refused,
                 )
                 response.no_body = request.params.get("REQUEST_METHOD") == "HEAD"

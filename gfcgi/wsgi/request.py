@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from gfcgi.protocol.events import Bytes
 from gfcgi.protocol.params import Pairs
 
-__all__ = ["AbortEvent", "InputStream", "Request", "name_of"]
+__all__ = ["AbortEvent", "InputStream", "Request", "name_of", "printable"]
 
 
 class AbortEvent(Protocol):
@@ -65,7 +65,14 @@ class Request(Protocol):
 
 
 def name_of(request: Request) -> str:
-    """Name a request in a log line: its method and path."""
+    """Name a request in a log line: its method and path, which the client has chosen."""
     params: dict[str, Any] = request.params  # the environ: an application may have put in anything
     method = params.get("REQUEST_METHOD", "?")
-    return f"{method} {params.get('SCRIPT_NAME', '')}{params.get('PATH_INFO', '')}"
+    return printable(f"{method} {params.get('SCRIPT_NAME', '')}{params.get('PATH_INFO', '')}")
+
+
+def printable(text: str) -> str:
+    """Escape control characters, which could make a log line two, or rule a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)

@@ -307,6 +307,17 @@ def test_a_failure_names_what_can_be_named_of_a_request_without_params(caplog):
     assert "GET : the application failed" in caplog.text
 
 
+@pytest.mark.parametrize("params", [{}, {"CONTENT_LENGTH": "x"}], ids=["failed", "refused"])
+def test_no_client_writes_lines_of_its_own_into_the_log(ask, caplog, params):
+    def application(environ, start_response):
+        raise LookupError
+
+    ask(application, path="/a\nfake \x1b[31m", **params, REMOTE_ADDR="\rfake")
+    (record,) = caplog.records
+    assert r"GET /a\nfake \x1b[31m" in record.getMessage()
+    assert record.getMessage().isprintable()
+
+
 def test_a_failure_is_answered_whatever_the_application_has_made_of_its_environ(ask, caplog):
     def application(environ, start_response):
         environ.update(REQUEST_METHOD=b"GET", SCRIPT_NAME=None, PATH_INFO=5)
