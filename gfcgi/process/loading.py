@@ -67,6 +67,9 @@ def _is_path(name: str) -> bool:
 
 def _load(name: str, handed: Handed | None) -> ModuleType:
     """Import or run what is named; a script that exits is done if it had handed over by then."""
+    here = os.getcwd()
+    if here not in sys.path and "" not in sys.path:
+        sys.path.insert(0, here)  # as python -m does, but not the program gfcgi
     try:
         return _load_file(name) if _is_path(name) else _import(name)
     except _NotFound:
@@ -80,16 +83,13 @@ def _load(name: str, handed: Handed | None) -> ModuleType:
 
 
 def _import(name: str) -> ModuleType:
-    here = os.getcwd()
-    if here not in sys.path and "" not in sys.path:
-        sys.path.insert(0, here)
     try:
         return import_module(name)
     except ModuleNotFoundError as error:
         if error.name is not None and f"{name}.".startswith(f"{error.name}."):
             file = f"; for the file, write ./{name}" if os.path.isfile(name) else ""
             raise _NotFound(
-                f"there is no module {error.name}, in {here} or installed{file}"
+                f"there is no module {error.name}, in {os.getcwd()} or installed{file}"
             ) from None
         raise
 

@@ -64,6 +64,16 @@ def test_a_package_module_in_the_current_directory_is_found(tmp_path, write):
     assert sys.path[0] == str(tmp_path)
 
 
+def test_a_file_finds_its_package_in_the_current_directory(tmp_path, write):
+    (tmp_path / "gfcgi_t21").mkdir()
+    write("gfcgi_t21/__init__.py", "")
+    write("gfcgi_t21/handler.py", APPLICATION)
+    write("gfcgi_t21/gfcgi_t22.py", "from gfcgi_t21.handler import application\n")
+    sys.path[:] = [path for path in sys.path if path]
+    assert load("gfcgi_t21/gfcgi_t22.py").application.__module__ == "gfcgi_t21.handler"
+    assert sys.path[:2] == [str(tmp_path / "gfcgi_t21"), str(tmp_path)]
+
+
 def test_a_script_is_the_main_program(write, tmp_path):
     path = write(
         "gfcgi_t4.fcgi",
