@@ -131,9 +131,8 @@ def _start_front(http: str, options: Options, private: Listener) -> HttpFront:
     try:
         front.start()
     except OSError as error:
-        # Of an error in binding, gevent's text repeats the address.
-        number = error.errno or 0
-        reason = os.strerror(number) if number > 0 else error.strerror or str(error)
+        # socket.create_server repeats the address.
+        reason = (error.strerror or str(error)).partition(" (while attempting")[0]
         raise ConfigError(
             f"{http}: {reason}", option="http", source=options.source_of("http")
         ) from None
@@ -154,5 +153,9 @@ def _say_open(front: HttpFront) -> None:
     host, port = front.address
     if not is_loopback(host):
         log.warning("%s answers HTTP to other machines; it is meant for development", host)
-    if sys.stdout is not None:
-        print(f"open http://{TCPAddress(host, port)}/ in a browser", flush=True)
+    line = f"open http://{TCPAddress(host, port)}/ in a browser"
+    try:
+        if sys.stdout is not None:
+            print(line, flush=True)
+    except OSError:
+        log.info("%s", line)

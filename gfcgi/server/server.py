@@ -25,6 +25,7 @@ from gfcgi.server.connection import Connection
 from gfcgi.server.reports import RateLimit, outside_hub
 from gfcgi.server.runners import Runners
 from gfcgi.wsgi.gateway import Application, Gateway
+from gfcgi.wsgi.request import name_of
 from gfcgi.wsgi.rules import Rules
 
 if TYPE_CHECKING:
@@ -40,6 +41,9 @@ _LOOPBACK: Final = ("127.0.0.0/8", "::1/128")
 _SHORTAGES: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _PAUSE_SECONDS: Final = 0.02
 """Between two looks whether somebody is still expected after a stop."""
+_NAMED: Final = 10
+"""Requests named in one line of the log."""
+
 _UCRED: Final = struct.Struct("iII")
 """pid, uid, gid"""
 
@@ -138,10 +142,13 @@ class Server:
             connection.drain()
         self._check_empty()
         if not self._empty.wait(self.options.graceful_timeout_seconds):
+            running = [name_of(request) for request in self.runners.running]
+            more = f" and {len(running) - _NAMED} more" if len(running) > _NAMED else ""
             log.warning(
-                "%d requests still ran after %g seconds and are cut",
-                self.active_requests,
+                "still running after %g seconds, and cut: %s%s",
                 self.options.graceful_timeout_seconds,
+                ", ".join(running[:_NAMED]) or "connections without a whole request",
+                more,
             )
             for connection in list(self._connections):
                 connection.cut()

@@ -14,9 +14,10 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 from gfcgi.errors import FastCGIError, RemoteProtocolError
+from gfcgi.printing import printable
 from gfcgi.protocol import EndRequest, ProtocolStatus, Stderr, Stdout
 from gfcgi.webserver.body import BrokenBody, HttpClientGone, RequestBody
-from gfcgi.webserver.http_server import LOGGER, REQUEST_TARGET, HttpServer, printable
+from gfcgi.webserver.http_server import LOGGER, REQUEST_TARGET, HttpServer
 from gfcgi.webserver.params import SERVER_SOFTWARE, BadRequestTarget, cgi_params
 from gfcgi.webserver.request import Answer, Exchange, cooperative
 from gfcgi.webserver.response import ResponseHead

@@ -14,9 +14,10 @@ import greenlet
 from gevent.pool import Pool
 from gevent.pywsgi import WSGIHandler, WSGIServer
 
+from gfcgi.printing import printable
 from gfcgi.webserver.body import RequestBody
 
-__all__ = ["LOGGER", "REQUEST_TARGET", "HttpServer", "printable"]
+__all__ = ["LOGGER", "REQUEST_TARGET", "HttpServer"]
 
 LOGGER: Final = logging.getLogger("gfcgi.http")
 
@@ -122,8 +123,3 @@ class HttpServer(WSGIServer):
                 self._connections.killone(connection)
         self._connections.join(timeout_seconds)
         self._connections.kill()
-
-
-def printable(text: str) -> str:
-    """Escape control characters, which could rule the terminal that shows the log."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)

@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from gfcgi.errors import RequestAborted
+from gfcgi.printing import printable
 from gfcgi.protocol.records import Role
 from gfcgi.wsgi.environ import content_length, data_length, make_environ
 from gfcgi.wsgi.errors import ErrorStream
 from gfcgi.wsgi.files import FileWrapper
 from gfcgi.wsgi.input import Input
-from gfcgi.wsgi.request import Request, name_of, printable
+from gfcgi.wsgi.request import Request, name_of
 from gfcgi.wsgi.response import Response
 from gfcgi.wsgi.rules import BadRequest, Rules
 from gfcgi.wsgi.webservers import ERROR_LINE_CHARACTERS

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from gfcgi.printing import printable
 from gfcgi.protocol.events import Bytes
 from gfcgi.protocol.params import Pairs
 
-__all__ = ["AbortEvent", "InputStream", "Request", "name_of", "printable"]
+__all__ = ["AbortEvent", "InputStream", "Request", "name_of"]
 
 
 class AbortEvent(Protocol):
@@ -69,10 +70,3 @@ def name_of(request: Request) -> str:
     params: dict[str, Any] = request.params  # the environ: an application may have put in anything
     method = params.get("REQUEST_METHOD", "?")
     return printable(f"{method} {params.get('SCRIPT_NAME', '')}{params.get('PATH_INFO', '')}")
-
-
-def printable(text: str) -> str:
-    """Escape control characters, which could make a log line two, or rule a terminal."""
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)

@@ -13,7 +13,15 @@ import pytest
 import gfcgi
 
 PACKAGE = Path(gfcgi.__file__).parent
-EVERYBODY = {"_version", "addresses", "errors", "limits", "option_parsers", "options"}
+EVERYBODY = {
+    "_version",
+    "addresses",
+    "errors",
+    "limits",
+    "option_parsers",
+    "options",
+    "printing",
+}
 MAY_IMPORT = {
     "protocol": {"protocol", "errors", "limits"},
     "wsgi": {"wsgi", "protocol"} | EVERYBODY,

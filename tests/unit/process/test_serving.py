@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import logging
 import os
 import signal
@@ -204,11 +205,27 @@ def test_a_closed_standard_output_is_no_error(bound, monkeypatch):
     assert start(*bound, http="[::1]:8123") is FakeServer.made[0]
 
 
+def test_where_standard_output_cannot_be_written_the_log_says_what_to_open(
+    bound, monkeypatch, caplog
+):
+    class Full(io.StringIO):
+        def flush(self):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(sys, "stdout", Full())
+    caplog.set_level(logging.INFO)
+    start(*bound, http="127.0.0.1:8123")
+    assert "open http://127.0.0.1:8123/ in a browser" in caplog.messages
+
+
+ATTEMPT = " (while attempting to bind on address ('127.0.0.1', 80))"
+
+
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
-        (OSError(errno.EADDRINUSE, "in use (somewhere)"), "Address already in use"),
-        (socket.gaierror(socket.EAI_NONAME, "Name not known"), "Name not known"),
+        (OSError(errno.EADDRINUSE, f"in use{ATTEMPT}"), "in use"),
+        (socket.gaierror(socket.EAI_NONAME, f"Name not known{ATTEMPT}"), "Name not known"),
         (OSError("no number"), "no number"),
     ],
 )

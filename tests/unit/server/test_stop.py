@@ -162,7 +162,30 @@ def test_what_still_runs_after_the_graceful_time_is_cut(serving, caplog, where):
         assert gate.ended.is_set()
         assert gate.environ["gfcgi.aborted"].is_set()
     (line,) = [record.getMessage() for record in caplog.records]
-    assert line.startswith("1 requests still ran after 0.05 seconds")
+    assert line == "still running after 0.05 seconds, and cut: GET /"
+
+
+def test_who_has_not_sent_a_whole_request_is_cut_too(serving, until, caplog):
+    with serving(hello, graceful_timeout_seconds=0.05) as site, site.connect() as connection:
+        connection.send(wire.begin_request(1))
+        until(lambda: site.server.connections and site.only_connection.core.receiving_params)
+        site.server.stop()
+        site.greenlet.get()
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line.endswith("and cut: connections without a whole request")
+
+
+def test_of_many_requests_that_are_cut_some_are_named(serving, caplog):
+    gate = Gate()
+    with serving(gate, graceful_timeout_seconds=0.05) as site, site.connect() as connection:
+        for request_id in range(1, 13):
+            connection.send(begin(request_id, path=f"/{request_id}"))
+        gate.begun.wait()
+        site.server.stop()
+        site.greenlet.get()
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line.count("GET /") == 10
+    assert line.endswith(" and 2 more")
 
 
 def test_an_application_that_will_not_die_cannot_keep_the_server(serving, caplog):
