@@ -107,7 +107,7 @@ class Runners:
                     request = switch(hub)
             except BaseException:
                 # Something that an earlier request left behind: a gevent.Timeout, for one.
-                if own in parked:
+                if own.parked:
                     parked.remove(own)
                 raise
 

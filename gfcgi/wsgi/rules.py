@@ -256,20 +256,22 @@ def _proxied_path(params: Params, rules: Rules) -> Changes | None:
     proxied = _PROXY_FILENAME.fullmatch(params["SCRIPT_FILENAME"])
     if proxied is None:
         return None
-    path = _decoded(proxied[1])
-    script_name = params["SCRIPT_NAME"]
-    if not script_name.endswith(path):
-        return None
-    return {"SCRIPT_NAME": script_name[: len(script_name) - len(path)], "PATH_INFO": path}
+    return _split_before(_decoded(proxied[1]), params["SCRIPT_NAME"])
 
 
 def _encoded_path_info(params: Params, rules: Rules) -> Changes | None:
     path_info = params["PATH_INFO"]
-    if "%" not in path_info or not params["SCRIPT_FILENAME"].startswith("proxy:"):
+    if "%" not in path_info:
         return None
     proxied = _PROXY_FILENAME.fullmatch(params["SCRIPT_FILENAME"])
-    path, script_name = _decoded(path_info), params["SCRIPT_NAME"]
-    if proxied is None or proxied[1] != path_info or not script_name.endswith(path):
+    if proxied is None or proxied[1] != path_info:
+        return None
+    return _split_before(_decoded(path_info), params["SCRIPT_NAME"])
+
+
+def _split_before(path: str, script_name: str) -> Changes | None:
+    """Take ``path`` from the end of SCRIPT_NAME, where Apache has left it."""
+    if not script_name.endswith(path):
         return None
     return {"SCRIPT_NAME": script_name[: len(script_name) - len(path)], "PATH_INFO": path}
 
