@@ -1,1 +1,1 @@
-"""How much a server of FastCGI costs: ``python -m benchmarks`` (see README.md)."""
+"""Measure what a FastCGI server costs: ``python -m benchmarks`` (see README.md)."""

@@ -70,20 +70,31 @@ def _run(parsed: argparse.Namespace) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     add = parser.add_argument
-    add("what", nargs="?", choices=("run", "draw"), default="run", help="draw: from old results")
+    add(
+        "what",
+        nargs="?",
+        choices=("run", "draw"),
+        default="run",
+        help="draw: make the page again from old results",
+    )
     add("--loads", nargs="+", default=[], metavar="LOAD", help=", ".join(EVERY_LOAD))
     add("--peers", nargs="+", default=[], metavar="SERVER", help=", ".join(PEERS))
     add("--rounds", type=int, default=5, help="how often each server runs (default: 5)")
     add("--starts", type=int, default=30, help="how often each script starts (default: 30)")
     add("--seconds", type=float, default=2.0, help="how long each run is (default: 2)")
     add("--measure-only", action="store_true", help="write the results, draw nothing")
-    add("--results", type=Path, metavar="FILE", help="default: the docs', if all was measured")
+    add(
+        "--results",
+        type=Path,
+        metavar="FILE",
+        help="default: the file in the docs, if everything is measured",
+    )
     add(
         "--environments",
         type=Path,
         default=ROOT / ".benchmarks",
         metavar="FOLDER",
-        help="where the servers are installed (default: .benchmarks)",
+        help="install the servers below it (default: .benchmarks)",
     )
     return parser
 

@@ -1,4 +1,4 @@
-"""What the kernel has counted of other processes: CPU time and memory."""
+"""Read what the kernel counts of other processes: CPU time and memory."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _CPUCLOCK_SCHED = 2
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:
-    """CPU time, user's and system's, that the processes have used until now.
+    """Return the CPU time (seconds, user and system) that the processes have used until now.
 
-    The CPU-time clock of a process (clock_getcpuclockid(3)) is the same account as
-    /proc/PID/schedstat, in nanoseconds, with all threads, those that have ended included.
+    It is the CPU-time clock of each process (clock_getcpuclockid(3)), the same account as
+    /proc/PID/schedstat. The clock counts all threads, also those that have ended.
 
-    Raises: ProcessLookupError if one of them is gone.
+    Raises: ProcessLookupError if a process has ended.
     """
     total = 0
     for pid in pids:
@@ -30,7 +30,7 @@ def cpu_seconds(pids: Iterable[int]) -> float:
 
 
 def memory_bytes(pids: Iterable[int]) -> int:
-    """Memory of the processes, what they share with others counted in shares (PSS)."""
+    """Return the memory of the processes in bytes; a shared page counts in shares (PSS)."""
     total = 0
     for pid in pids:
         for line in (_PROC / str(pid) / "smaps_rollup").read_text().splitlines():
@@ -40,7 +40,7 @@ def memory_bytes(pids: Iterable[int]) -> int:
 
 
 def process_tree(root: int) -> list[int]:
-    """``root`` and all processes below it that live now."""
+    """Return ``root`` and all living processes below it."""
     children: dict[int, list[int]] = {}
     for entry in _PROC.iterdir():
         if entry.name.isdigit():

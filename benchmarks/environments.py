@@ -1,4 +1,4 @@
-"""A virtual environment for each server, made when it is first wanted."""
+"""One virtual environment for each server, made before its first run."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ __all__ = ["environment", "versions"]
 ROOT = Path(__file__).parent.parent
 GFCGI = ("gfcgi", "pyproject.toml", "setup.py", "setup.cfg", "README.md", "LICENSE")
 INSTALL_SECONDS = 900
-"""uWSGI is compiled, and so is one of gfcgi's builds."""
+"""An installation may compile: uWSGI does, and so does one build of gfcgi."""
 
 
 def environment(folder: Path, peer: Peer) -> Path:
-    """Return the Python that has the peer's packages installed; gfcgi's are always those of now.
+    """Return a Python that has the peer's packages; gfcgi is installed from this checkout anew.
 
     Raises: subprocess.SubprocessError if they cannot be installed.
     """
@@ -40,7 +40,7 @@ def environment(folder: Path, peer: Peer) -> Path:
 
 
 def _install_gfcgi(python: Path, *, compiled: bool) -> None:
-    """Install this checkout as a wheel, with nothing left over in it from an earlier build."""
+    """Install this checkout as a wheel, built in an empty folder: no old files get into it."""
     with tempfile.TemporaryDirectory(prefix="gfcgi-") as place:
         folder = Path(place, "sources")
         folder.mkdir()
@@ -73,7 +73,7 @@ def _pip(python: Path, does: str, *what: str, environ: dict[str, str] | None = N
 
 
 def versions(python: Path) -> dict[str, str]:
-    """The packages of an environment, but for those that every one has."""
+    """Return the packages of an environment with their versions, without pip and setuptools."""
     listed = subprocess.run(
         [python, "-m", "pip", "list", "--format", "json", "--disable-pip-version-check"],
         stdout=subprocess.PIPE,

@@ -1,4 +1,7 @@
-"""The same hello through a real Web server: nginx, asked by wrk, both on the generator's cores."""
+"""The same hello through a real Web server: wrk asks nginx, and nginx asks the measured server.
+
+Both run on the cores of the load generator.
+"""
 
 from __future__ import annotations
 
@@ -10,18 +13,15 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from benchmarks.accounting import cpu_seconds
 from benchmarks.generator import Failed
 from benchmarks.processes import spawn, stop
 
-if TYPE_CHECKING:
-    from benchmarks.loads import Drive
-
-__all__ = ["Passed", "measure"]
+__all__ = ["Backend", "Passed", "measure"]
 
 READY_SECONDS = 10.0
 
@@ -44,9 +44,12 @@ PARAMS = """\
     fastcgi_param SERVER_ADDR $server_addr;
     fastcgi_param SERVER_PORT $server_port;
     fastcgi_param SERVER_NAME $server_name;
-    fastcgi_keep_conn on;
+    fastcgi_param SCRIPT_FILENAME {script};
+    fastcgi_keep_conn {keep};
     fastcgi_pass application;"""
-"""What Debian's fastcgi_params has, and PATH_INFO."""
+"""As Debian's fastcgi_params, with PATH_INFO. The script is PHP-FPM's."""
+
+SCRIPT = Path(__file__).parent / "servers" / "hello.php"
 
 HTTP = """\
     proxy_http_version 1.1;
@@ -56,8 +59,22 @@ HTTP = """\
 
 
 @dataclass(frozen=True)
+class Backend:
+    """The running server behind nginx.
+
+    ``protocol`` is "fastcgi" or "http"; ``pids`` returns the server's processes. nginx keeps its
+    connections if ``keeps``.
+    """
+
+    address: str
+    protocol: str
+    pids: Callable[[], tuple[int, ...]]
+    keeps: bool = True
+
+
+@dataclass(frozen=True)
 class Passed:
-    """What wrk and the kernel say of one run."""
+    """What wrk and the kernel report of one run; times in seconds."""
 
     requests: int
     requests_per_second: float
@@ -74,23 +91,24 @@ class Passed:
         }
 
 
-def measure(drive: Drive) -> Passed:
-    """Start nginx before the server and let wrk ask it. Raises: Failed."""
+def measure(backend: Backend, *, connections: int, seconds: float, cpus: Collection[int]) -> Passed:
+    """Start nginx in front of the server and let wrk ask it. Raises: Failed."""
     nginx, wrk = shutil.which("nginx", path=_path()), shutil.which("wrk")
     if nginx is None or wrk is None:
         raise Failed("nginx or wrk is not installed")
     with tempfile.TemporaryDirectory(prefix="gfcgi-") as folder:
         port = _free_port()
         config = Path(folder, "nginx.conf")
-        config.write_text(_config(folder, port, drive))
+        config.write_text(_config(folder, port, backend, connections))
         command = [nginx, "-p", folder, "-c", str(config), "-e", f"{folder}/error.log"]
-        server = spawn(command, cpus=drive.cpus)
+        server = spawn(command, cpus=cpus)
         try:
             _wait_for_port(port)
-            _ask(wrk, port, drive, 1)
-            pids = drive.pids()
+            ask = [wrk, "--threads", "1", "--connections", str(connections), "--latency"]
+            _run_wrk(ask, port, 1, cpus)
+            pids = backend.pids()
             cpu = cpu_seconds(pids)
-            said = _ask(wrk, port, drive, max(1, round(drive.timing.seconds)))
+            said = _run_wrk(ask, port, max(1, round(seconds)), cpus)
             return _read(said, cpu_seconds(pids) - cpu)
         except ProcessLookupError as error:
             raise Failed(str(error)) from error
@@ -109,11 +127,17 @@ def _free_port() -> int:
         return port
 
 
-def _config(folder: str, port: int, drive: Drive) -> str:
+def _config(folder: str, port: int, backend: Backend, connections: int) -> str:
     temporary = "".join(
         f"  {name}_temp_path {folder}/{name};\n"
         for name in ("client_body", "fastcgi", "proxy", "scgi", "uwsgi")
     )
+    if backend.protocol == "http":
+        passed = HTTP
+    else:
+        keep = "on" if backend.keeps else "off"
+        passed = PARAMS.replace("{script}", str(SCRIPT)).replace("{keep}", keep)
+    kept = f"keepalive {connections};\n    keepalive_requests 100000000;" if backend.keeps else ""
     return f"""\
 daemon off;
 {f"user {pwd.getpwuid(0)[0]};" if os.geteuid() == 0 else ""}
@@ -125,14 +149,13 @@ http {{
   keepalive_requests 100000000;
 {temporary}
   upstream application {{
-    server unix:{drive.address};
-    keepalive {drive.load.connections};
-    keepalive_requests 100000000;
+    server unix:{backend.address};
+    {kept}
   }}
   server {{
     listen 127.0.0.1:{port};
     location / {{
-{HTTP if drive.peer.protocol == "http" else PARAMS}
+{passed}
     }}
   }}
 }}
@@ -152,11 +175,11 @@ def _wait_for_port(port: int) -> None:
             return
 
 
-def _ask(wrk: str, port: int, drive: Drive, seconds: int) -> str:
-    command = [wrk, "--threads", "1", "--connections", str(drive.load.connections), "--latency"]
+def _run_wrk(command: list[str], port: int, seconds: int, cpus: Collection[int]) -> str:
+    """Return what wrk prints after ``seconds``. Raises: Failed."""
     process = spawn(
         [*command, "--duration", f"{seconds}s", f"http://127.0.0.1:{port}/app/nested"],
-        cpus=drive.cpus,
+        cpus=cpus,
         stdout=subprocess.PIPE,
     )
     try:

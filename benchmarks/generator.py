@@ -1,7 +1,7 @@
-"""The load: epoll loops that send prepared bytes and look at nothing but how much came back.
+"""The load generator: epoll loops that send prepared bytes and count what comes back.
 
-Runs in a process of its own, on another core than the server (see ``worker``). Whatever these loops
-do between two system calls must cost less than the least that a server can do.
+It runs in a process of its own, on another core than the server (see ``worker``). Its work between
+two system calls must cost less than the least work of a server.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _now = time.perf_counter
 
 
 class Failed(Exception):
-    """The server did not do what the load asks of it; the text says what it did instead."""
+    """The server failed the load; the text says what it did."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """A running server and one of its answers, seen before.
+    """A running server, and what its answers look like.
 
-    ``length`` is the answer's, in bytes on the wire, ``tail`` what each of them ends with.
+    ``length`` is that of an answer in bytes on the wire; every answer ends with ``tail``.
     """
 
     address: str
@@ -43,8 +43,10 @@ class Target:
 
 @dataclass(frozen=True)
 class Sample:
-    """What one run gave; times in seconds. ``generator`` is the share of its core that the load
-    generator used: near 1.0, it was the one that limited the requests per second.
+    """The result of one run; times in seconds.
+
+    ``generator`` is the share of its core that the load generator used. Near 1.0, it limited the
+    requests per second, and not the server.
     """
 
     requests: int
@@ -65,7 +67,7 @@ class Sample:
 
 
 class _Window:
-    """The time that counts, after the warm-up."""
+    """The time after the warm-up, in which requests count."""
 
     def __init__(self, target: Target, seconds: float, warm_up: float) -> None:
         self._target = target
@@ -76,7 +78,7 @@ class _Window:
         self.begun = self._took = self._cpu = self._own = 0.0
 
     def turn(self) -> bool:
-        """Called once ``next`` is past: begin to measure, or return False when it is done."""
+        """Begin to measure, or end it and return False. Call it once ``next`` is past."""
         if self.measuring:
             self._own = time.process_time() - self._own
             self._took = _now() - self.begun
@@ -91,7 +93,7 @@ class _Window:
         return True
 
     def sample(self, requests: int = 0) -> Sample:
-        """``requests`` where they are more than the latencies."""
+        """Return the result; ``requests`` if they are more than the latencies."""
         if not self.latencies:
             raise Failed("no request was answered")
         ordered = sorted(self.latencies)
@@ -106,7 +108,7 @@ class _Window:
 
 
 def _send(sock: socket.socket, request: bytes) -> None:
-    """Send all of it; the socket's buffer is empty, so that it nearly always takes it at once."""
+    """Send the whole request. The socket's buffer is empty and nearly always takes it at once."""
     try:
         sent = sock.send(request, socket.MSG_DONTWAIT)
         if sent < len(request):
@@ -118,7 +120,7 @@ def _send(sock: socket.socket, request: bytes) -> None:
 def kept(
     target: Target, request: bytes, *, connections: int, seconds: float, warm_up: float
 ) -> Sample:
-    """``connections`` kept ones, each with one request under way at any time."""
+    """Keep ``connections`` open, each with one request under way at any time."""
     return _kept(target, request, connections, seconds, warm_up, flood=None)
 
 
@@ -131,9 +133,9 @@ def flooded(
     seconds: float,
     warm_up: float,
 ) -> Sample:
-    """As ``kept``, beside one connection on which all of ``flood`` are under way at any time.
+    """Like ``kept``, beside one more connection with all of ``flood`` under way at any time.
 
-    The latencies are those of the kept connections, the requests those of all.
+    Latencies count on the kept connections alone, requests on all.
     """
     return _kept(target, request, connections, seconds, warm_up, flood=flood)
 
@@ -214,7 +216,7 @@ def _kept(
 def connecting(
     target: Target, request: bytes, *, connections: int, seconds: float, warm_up: float
 ) -> Sample:
-    """A connection for each request, which the server closes; ``connections`` at any time."""
+    """Open a connection for each request; the server closes it. ``connections`` at a time."""
     length, tail = target.length, target.tail
     epoll = select.epoll()
     under_way: dict[int, tuple[socket.socket, float]] = {}
@@ -263,7 +265,7 @@ def connecting(
 
 
 def multiplexed(target: Target, requests: list[bytes], *, seconds: float, warm_up: float) -> Sample:
-    """One connection on which all ``requests`` are under way at any time."""
+    """Use one connection, with all ``requests`` under way at any time."""
     stream = _Multiplexed(target, requests)
     try:
         stream.start()
@@ -279,7 +281,7 @@ def multiplexed(target: Target, requests: list[bytes], *, seconds: float, warm_u
 
 
 class _Multiplexed:
-    """A connection with many requests under way; each is sent again when it has been answered.
+    """A connection with many requests under way. Each is sent again once it is answered.
 
     The request ids are 1, 2 and so on, in the order of ``requests``.
     """
@@ -298,7 +300,7 @@ class _Multiplexed:
         self._begin(range(1, len(self._requests) + 1))
 
     def receive(self) -> int:
-        """Read once and send again what was answered; return how many were."""
+        """Read once, send the answered requests again, and return their number."""
         try:
             data = self._sock.recv(1 << 18)
         except BlockingIOError:
@@ -341,7 +343,7 @@ class _Multiplexed:
             raise Failed(f"the server takes no more on the connection: {error}") from error
 
     def check(self) -> None:
-        """Raise Failed unless so many bytes have come as belong to the answers."""
+        """Raise Failed unless the number of bytes fits the number of answers."""
         least = self._answered * self._length
         if not least <= self._bytes <= least + len(self._requests) * self._length:
             raise Failed(f"{self._bytes} bytes came for {self._answered} answers")

@@ -1,4 +1,4 @@
-"""The loads: what is sent, to which application, and who can be asked for it."""
+"""The loads: what is sent, to which application, and which servers take part."""
 
 from __future__ import annotations
 
@@ -27,6 +27,16 @@ EVERYBODY = (
     "uwsgi-gevent",
     "gunicorn",
 )
+WITH_THREADS = (*EVERYBODY, "gfcgi-threads", "gfcgi-threads-compiled", "gunicorn-gthread")
+BEHIND_NGINX = (*WITH_THREADS, "granian", "php-fpm")
+EVERY_CORE = (
+    "gfcgi-compiled",
+    "gfcgi-processes",
+    "uwsgi",
+    "uwsgi-processes",
+    "gunicorn-gthread",
+    "gunicorn-gthread-processes",
+)
 FASTCGI_ONLY = tuple(name for name in EVERYBODY if name != "gunicorn")
 
 
@@ -36,7 +46,7 @@ class Figures(Protocol):
 
 @dataclass(frozen=True)
 class Timing:
-    """How long a sample of a load with no end of its own takes, in seconds."""
+    """How long a sample takes (seconds), if its load has no end of its own."""
 
     seconds: float = 2.0
     warm_up: float = 0.4
@@ -44,7 +54,7 @@ class Timing:
 
 @dataclass(frozen=True)
 class Drive:
-    """One run: a load, a running server, and the cores the generator has."""
+    """One run: a load, a running server, and the cores of the load generator."""
 
     load: Load
     peer: Peer
@@ -54,14 +64,15 @@ class Drive:
     timing: Timing
 
     def target(self, request: bytes) -> Target:
-        """Ask once, so that everything is loaded; then the answers to come are known."""
+        """Ask once, so that the server loads everything; later answers must look the same."""
         try:
             answer = ask(self.address, self.peer.protocol, request, timeout=ANSWER_SECONDS)
         except (OSError, EOFError) as error:
             raise Failed(f"the first request had no answer: {error}") from error
         if answer.status != "200":
             raise Failed(f"the first answer has status {answer.status}")
-        http = self.peer.protocol == "http"  # where the date is in the head
+        # The head of an HTTP answer has the date, which changes.
+        http = self.peer.protocol == "http"
         tail = answer.body if http else answer.wire
         return Target(self.address, self.pids(), len(answer.wire), tail)
 
@@ -71,7 +82,7 @@ class Drive:
 
 
 def _steady(drive: Drive) -> Figures:
-    """A loop of requests for as long as the timing says."""
+    """Send requests for as long as the timing says."""
     load, timing = drive.load, drive.timing
     request = b"".join(prepare(drive.peer.protocol, load.shape))
     function = generator.kept if load.shape.keep else generator.connecting
@@ -144,15 +155,25 @@ def _sleeping(drive: Drive) -> Figures:
     )
 
 
+def _through_nginx(drive: Drive) -> Figures:
+    return front.measure(
+        front.Backend(drive.address, drive.peer.protocol, drive.pids, drive.peer.keeps),
+        connections=drive.load.connections,
+        seconds=drive.timing.seconds,
+        cpus=drive.cpus,
+    )
+
+
 _HELLO = Shape()
 _CLOSED = Shape(keep=False)
 
 
 @dataclass(frozen=True)
 class Load:
-    """``floor`` is the mode of servers/floor.py, with the length of a request where it says so.
+    """A kind of traffic.
 
-    ``limit_seconds`` bounds a run of it beyond what its timing says.
+    ``floor`` is the mode of servers/floor.py. ``limit_seconds`` is how much longer a run may take
+    than its timing says.
     """
 
     name: str
@@ -166,8 +187,10 @@ class Load:
     limit_seconds: float = 30.0
     transfers: int = 5
     look_at_memory: bool = False
+    every_core: bool = False
+    """Whether the server and the load generator may use every core, and share them."""
     rounds: int | None = field(default=None)
-    """At most so many, where a run takes long."""
+    """At most so many rounds, where a run takes long. None: no bound."""
 
     def place(self, **where: Any) -> Place:
         number: tuple[str, ...] = ()
@@ -187,10 +210,16 @@ class Load:
 LOADS = {
     load.name: load
     for load in (
-        Load("kept-1", "hello, 1 kept connection", _steady, connections=1),
-        Load("kept-16", "hello, 16 kept connections", _steady),
+        Load("kept-1", "hello, 1 kept connection", _steady, connections=1, peers=WITH_THREADS),
+        Load("kept-16", "hello, 16 kept connections", _steady, peers=WITH_THREADS),
         Load("kept-256", "hello, 256 kept connections", _steady, connections=256),
-        Load("connecting", "hello, a connection per request", _steady, shape=Shape(keep=False)),
+        Load(
+            "connecting",
+            "hello, a connection per request",
+            _steady,
+            shape=Shape(keep=False),
+            peers=WITH_THREADS,
+        ),
         Load("cookie", "params with an 8 KB cookie", _steady, shape=Shape(cookie_bytes=8000)),
         Load(
             "upload-64k",
@@ -198,6 +227,7 @@ LOADS = {
             _steady,
             application="upload",
             shape=Shape(body_bytes=65536),
+            peers=WITH_THREADS,
             floor="counted",
         ),
         Load(
@@ -232,7 +262,22 @@ LOADS = {
             peers=("blocking", *EVERYBODY),
             floor="recv_into",
         ),
-        Load("nginx", "hello through nginx, 64 connections", front.measure, connections=64),
+        Load(
+            "nginx",
+            "hello through nginx, 64 connections",
+            _through_nginx,
+            connections=64,
+            peers=BEHIND_NGINX,
+        ),
+        Load(
+            "cores",
+            "2 ms of Python, a connection per request, every core",
+            _steady,
+            application="compute",
+            shape=_CLOSED,
+            peers=EVERY_CORE,
+            every_core=True,
+        ),
         Load(
             "sleeping",
             "5,000 requests at once that sleep 1 s",

@@ -1,4 +1,4 @@
-"""What it ran on."""
+"""Describe the machine of the measurement."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import shutil
 import subprocess
 from pathlib import Path
 
-__all__ = ["machine", "pick_cpus", "programs"]
+__all__ = ["machine", "php_fpm", "pick_cpus", "programs"]
 
 ROOT = Path(__file__).parent.parent
 
 
 def machine() -> dict[str, str | int]:
-    """The processor, its cores, memory, kernel and Python."""
+    """Return the processor, its cores, memory, kernel, Python, and the measured commit."""
     cpuinfo = Path("/proc/cpuinfo").read_text()
     meminfo = Path("/proc/meminfo").read_text()
     model = re.search(r"model name\s*: (.*)", cpuinfo)
@@ -31,7 +31,7 @@ def machine() -> dict[str, str | int]:
 
 
 def _commit() -> str:
-    """The commit that was measured, with a + if the package had changes besides."""
+    """Return the measured commit, with a + if the package has uncommitted changes."""
     try:
         commit = _git("rev-parse", "--short", "HEAD")
         changed = _git("status", "--porcelain", "--", "gfcgi")
@@ -48,11 +48,12 @@ def _git(*arguments: str) -> str:
 
 
 def programs() -> dict[str, str]:
-    """Versions of the programs that are no Python packages."""
+    """Return the versions of the programs that are not Python packages."""
     found = {}
     for name, arguments, pattern in (
         ("nginx", ["-v"], r"nginx/([\d.]+)"),
         ("wrk", ["-v"], r"wrk (?:debian/)?([\d.]+)"),
+        (php_fpm(), ["-v"], r"PHP ([\d.]+)"),
     ):
         path = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin")
         if path is not None:
@@ -65,11 +66,17 @@ def programs() -> dict[str, str]:
                 check=False,
             )
             version = re.search(pattern, done.stdout)
-            found[name] = version[1] if version else "unknown"
+            found["PHP-FPM" if "php" in name else name] = version[1] if version else "unknown"
     return found
 
 
+def php_fpm() -> str:
+    """Return the name of PHP-FPM's program, which has its version in it where there are several."""
+    names = sorted(path.name for path in Path("/usr/sbin").glob("php-fpm*"))
+    return names[-1] if names else "php-fpm"
+
+
 def pick_cpus() -> tuple[set[int], set[int]]:
-    """Cores for the server and for the load generator: one each, if there are two."""
+    """Return cores for the server and for the load generator: one each, if there are two."""
     cpus = sorted(os.sched_getaffinity(0))
     return {cpus[0]}, {cpus[-1]}

@@ -1,4 +1,4 @@
-"""The page of the docs that shows a session's results."""
+"""Write the page of the docs that shows a session's results."""
 
 from __future__ import annotations
 
@@ -16,16 +16,24 @@ TITLES = {
     "blocking": "plain sockets",
     "gfcgi": "**gfcgi**",
     "gfcgi-compiled": "**gfcgi**, compiled",
+    "gfcgi-threads": "**gfcgi** `--threads 8`",
+    "gfcgi-threads-compiled": "**gfcgi** `--threads 8`, compiled",
     "gevent-fastcgi": "gevent-fastcgi",
     "flup": "flup",
     "uwsgi": "uWSGI",
     "uwsgi-gevent": "uWSGI `--gevent`",
     "gunicorn": "gunicorn `-k gevent` (HTTP)",
+    "gunicorn-gthread": "gunicorn `-k gthread` (HTTP)",
+    "gfcgi-processes": "**gfcgi** `--processes 2`, compiled",
+    "uwsgi-processes": "uWSGI `--processes 2`",
+    "gunicorn-gthread-processes": "gunicorn `-k gthread --workers 2` (HTTP)",
+    "granian": "granian (HTTP)",
+    "php-fpm": "PHP-FPM with `hello.php`",
     "bare": "`monkey.patch_all()`, `import gevent.server`",
 }
 
 Column = tuple[str, str, float, str]
-"""Heading, figure, factor, format."""
+"""Heading, name of the figure, factor, format."""
 
 STEADY: Sequence[Column] = (
     ("CPU per request, µs", "cpu_us", 1.0, ".1f"),
@@ -65,6 +73,7 @@ SECTIONS: Sequence[tuple[str, str | None, Sequence[tuple[str, Sequence[Column]]]
         "deep",
         tuple((name, STEADY) for name in ("kept-1", "kept-256", "multiplexed", "nginx")),
     ),
+    ("Every core", None, (("cores", STEADY),)),
     ("Fairness", "latency", (("flooded", STEADY),)),
     ("Large bodies", "transfers", (("download", TRANSFERS), ("upload", TRANSFERS))),
     ("Requests that wait", "memory", (("sleeping", SLEEPING), ("asleep", ASLEEP))),
@@ -81,8 +90,8 @@ PICTURES = {
 
 
 def page(result: Result) -> str:
-    """The whole page, in Markdown."""
-    parts = [_introduction(result), _targets(result)]
+    """Return the whole page, in Markdown."""
+    parts = [_introduction(result), _in_a_minute(result), _how(result), _targets(result)]
     for title, picture, loads in SECTIONS:
         tables = [_table(result, load, columns) for load, columns in loads if _has(result, load)]
         if tables:
@@ -98,6 +107,42 @@ def _has(result: Result, load: str) -> bool:
 
 
 def _introduction(result: Result) -> str:
+    return """\
+# Benchmarks
+
+<!-- Made by `python -m benchmarks` from docs/benchmarks/results.json. -->
+
+What a small request costs behind a Web server, next to what people run in its place.
+"""
+
+
+def _in_a_minute(result: Result) -> str:
+    """The table that a newcomer reads: what runs behind the same nginx, the cheapest first."""
+    peers = result["loads"].get("nginx", {}).get("peers", {})
+    found = [(median(result, "nginx", peer, "cpu_us"), peer) for peer in peers]
+    measured = sorted((cpu, peer) for cpu, peer in found if cpu is not None and peer != "floor")
+    if not measured:
+        return ""
+    lines = [
+        "## In a minute\n",
+        "The same hello behind the same nginx, each server on one core, the cheapest first:\n",
+        "| | CPU per request, µs | requests/s |",
+        "|---|---:|---:|",
+    ]
+    for cpu, peer in measured:
+        rate = median(result, "nginx", peer, "requests_per_second") or 0.0
+        lines.append(f"| {TITLES[peer]} | {cpu:.0f} | {rate:,.0f} |")
+    lines += [
+        "",
+        "An application does more than to say hello: from a millisecond of its own on, the",
+        "server's part is lost in it. They differ then in how many requests can wait at once",
+        "([requests that wait](#requests-that-wait)), and in how they use every core",
+        "([here](#every-core))." if _has(result, "cores") else "(not measured yet).",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _how(result: Result) -> str:
     machine, settings = result["machine"], result["settings"]
     versions = {
         package: version
@@ -107,18 +152,16 @@ def _introduction(result: Result) -> str:
     } | result["programs"]
     named = ", ".join(f"{name} {versions[name]}" for name in sorted(versions, key=str.lower))
     return f"""\
-# Benchmarks
+## How it was measured
 
-<!-- Made by `python -m benchmarks` from docs/benchmarks/results.json. -->
-
-What a request costs the server: its CPU time by the kernel's own account of its processes, which
-says the same on a busy machine and on an idle one, where requests per second do not. Every server
-ran freshly started, one after the other, {settings["rounds"]} rounds of {settings["seconds"]:g} s
-for each load; the figures are medians over the rounds, and a ratio is the median of the rounds' own
-ratios. The *floor* is a bare gevent `StreamServer` that reads the bytes and writes a canned FastCGI
-answer: less than that no server on gevent can need. Everyone serves the same application, one
-process each, with the options a user gets who sets none, except what the
-[README of the benchmarks](../benchmarks/README.md) names.
+The figures say what a request costs the server: its CPU time, as the kernel counts it for the
+server's processes. That is the same on a busy machine and on an idle one; requests per second are
+not. Every server ran freshly started, one after the other, {settings["rounds"]} rounds of
+{settings["seconds"]:g} s for each load. The figures are medians over the rounds; a ratio is the
+median of the ratios of each round. The *floor* is a bare gevent `StreamServer` that reads the bytes
+and writes a canned FastCGI answer: no server on gevent can need less. All servers serve the same
+application, in one process each, with their default options; the
+[README of the benchmarks](../benchmarks/README.md) names the exceptions.
 
 - **Machine**: {machine["cpu"]}, {machine["cores"]} cores, {machine["memory_gb"]} GB,
   {machine["kernel"]}; the server on one core, the load generator on another
@@ -127,13 +170,13 @@ process each, with the options a user gets who sets none, except what the
 """
 
 
-_NAMED = {"gevent", "greenlet", "gevent-fastcgi", "flup", "uwsgi", "gunicorn"}
+_NAMED = {"gevent", "greenlet", "gevent-fastcgi", "flup", "uwsgi", "gunicorn", "granian"}
 
 
 def _targets(result: Result) -> str:
     lines = [
-        "## What was aimed at\n",
-        "gfcgi's own figure, and where something is said to be *against*, its ratio to that, for",
+        "## Targets\n",
+        "The figure of gfcgi, or its ratio to that of the server after *against*, for",
         "the pure Python build and for the [compiled](howto/compiled.md) one.\n",
         "| load | must | aim | pure | | compiled | |",
         "|---|---:|---:|---:|---|---:|---|",

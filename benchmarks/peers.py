@@ -1,4 +1,4 @@
-"""Who is compared: how each is installed, and how it is started as its own documentation says."""
+"""The compared servers: how to install each, and how to start it as its documentation says."""
 
 from __future__ import annotations
 
@@ -6,17 +6,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.machine import php_fpm
+
 __all__ = ["PEERS", "Peer", "Place"]
 
+THREADS = "8"
+"""Of the servers that run the application in threads and are told how many."""
+PROCESSES = "2"
+"""Of the servers that are to use every core: this many are asked for where there are two."""
 SERVERS = Path(__file__).parent / "servers"
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where and what a server is to serve.
+    """What a server must serve, and where.
 
-    ``floor`` is the floor's mode and number for this load, ``concurrency`` how many requests may
-    be under way at once, where a server wants to know that beforehand.
+    ``floor`` has the mode of servers/floor.py for this load, and its number. ``concurrency`` is how
+    many requests may be under way at once; some servers need it at their start.
     """
 
     python: Path
@@ -27,7 +33,7 @@ class Place:
     multiplexed: bool = False
 
     def program(self, name: str) -> str:
-        """A program of the environment."""
+        """Return the path of a program of the environment."""
         return str(self.python.parent / name)
 
     def script(self, name: str, *arguments: str) -> list[str]:
@@ -36,10 +42,10 @@ class Place:
 
 @dataclass(frozen=True)
 class Peer:
-    """A server; ``packages`` as pip takes them, of which the first is what is measured.
+    """A server; ``packages`` are requirements for pip, and the first is what is measured.
 
-    ``inherits`` is the command that serves the listening socket on descriptor 0, if there is one;
-    ``compiled`` is which build of gfcgi it is.
+    ``inherits`` returns the command that serves a listening socket on descriptor 0; None if the
+    server cannot. ``compiled`` says which build of gfcgi it is.
     """
 
     name: str
@@ -50,6 +56,8 @@ class Peer:
     compiled: bool = False
     protocol: str = "fastcgi"
     multiplexes: bool = True
+    keeps: bool = True
+    """Whether a Web server should keep its connections: PHP-FPM has a process for each of them."""
 
 
 def _floor(place: Place) -> list[str]:
@@ -67,6 +75,14 @@ def _gfcgi(place: Place) -> list[str]:
     return [python, "-m", "gfcgi", place.application, "--bind", f"unix:{place.address}"]
 
 
+def _gfcgi_threads(place: Place) -> list[str]:
+    return [*_gfcgi(place), "--threads", THREADS]
+
+
+def _gfcgi_processes(place: Place) -> list[str]:
+    return [*_gfcgi(place), "--processes", PROCESSES]
+
+
 def _gevent_fastcgi(place: Place, socket: str | None = None) -> list[str]:
     return place.script("serve_gevent_fastcgi.py", socket or place.address, place.application)
 
@@ -77,17 +93,16 @@ def _flup(place: Place) -> list[str]:
 
 
 _ON_DESCRIPTOR_0 = ("--protocol", "fastcgi")
-"""uWSGI takes a listening socket that is there without being told; not what is spoken on it."""
+"""uWSGI finds a listening socket on descriptor 0 itself, but not which protocol it has."""
 
 
 def _backlog() -> int:
-    """What the kernel allows: uWSGI does not start with more."""
+    """Return at most what the kernel allows: uWSGI does not start with more."""
     return min(2048, int(Path("/proc/sys/net/core/somaxconn").read_text()))
 
 
 def _uwsgi(place: Place, *socket: str) -> list[str]:
-    # The default buffer, 4 KB, is too small for the params of a large cookie; no access log, as
-    # nobody else writes one.
+    # The default buffer of 4 KB is too small for a large cookie. No other server has an access log.
     return [
         *(place.program("uwsgi"), *(socket or ("--fastcgi-socket", place.address))),
         *("--listen", str(_backlog())),
@@ -104,6 +119,36 @@ def _uwsgi(place: Place, *socket: str) -> list[str]:
 
 def _uwsgi_gevent(place: Place, *socket: str) -> list[str]:
     return [*_uwsgi(place, *socket), "--gevent", str(place.concurrency), "--gevent-monkey-patch"]
+
+
+def _uwsgi_processes(place: Place) -> list[str]:
+    return [*_uwsgi(place), "--master", "--processes", PROCESSES]
+
+
+def _php_fpm(place: Place) -> list[str]:
+    return place.script("serve_php_fpm.py", php_fpm(), place.address, THREADS)
+
+
+def _granian(place: Place) -> list[str]:
+    return [
+        *(place.program("granian"), "--interface", "wsgi", "--uds", place.address),
+        *("--blocking-threads", THREADS, "--backlog", "2048", "--log-level", "warning"),
+        place.application,
+    ]
+
+
+def _gunicorn_gthread_processes(place: Place) -> list[str]:
+    return [*_gunicorn_gthread(place)[:-1], "--workers", PROCESSES, place.application]
+
+
+def _gunicorn_gthread(place: Place) -> list[str]:
+    # The connections that it keeps are for further requests; it closes those that are idle.
+    return [
+        *(place.program("gunicorn"), "--worker-class", "gthread", "--workers", "1"),
+        *("--threads", THREADS, "--worker-connections", "10000", "--keep-alive", "3600"),
+        *("--backlog", "2048", "--bind", f"unix:{place.address}", "--log-level", "warning"),
+        place.application,
+    ]
 
 
 def _gunicorn(place: Place, bind: str | None = None) -> list[str]:
@@ -138,6 +183,21 @@ PEERS = {
             ("gfcgi",),
             _gfcgi,
             inherits=lambda place: place.script("start.fcgi"),
+            compiled=True,
+        ),
+        Peer("gfcgi-threads", "gfcgi --threads 8", ("gfcgi",), _gfcgi_threads),
+        Peer(
+            "gfcgi-threads-compiled",
+            "gfcgi --threads 8, compiled",
+            ("gfcgi",),
+            _gfcgi_threads,
+            compiled=True,
+        ),
+        Peer(
+            "gfcgi-processes",
+            f"gfcgi --processes {PROCESSES}, compiled",
+            ("gfcgi", "gunicorn", "packaging"),
+            _gfcgi_processes,
             compiled=True,
         ),
         Peer(
@@ -178,6 +238,45 @@ PEERS = {
             inherits=lambda place: _gunicorn(place, "fd://0"),
             protocol="http",
             multiplexes=False,
+        ),
+        Peer(
+            "gunicorn-gthread",
+            "gunicorn -k gthread (HTTP)",
+            ("gunicorn", "packaging"),
+            _gunicorn_gthread,
+            protocol="http",
+            multiplexes=False,
+        ),
+        Peer(
+            "uwsgi-processes",
+            f"uWSGI --processes {PROCESSES}",
+            ("uwsgi",),
+            _uwsgi_processes,
+            multiplexes=False,
+        ),
+        Peer(
+            "gunicorn-gthread-processes",
+            f"gunicorn -k gthread --workers {PROCESSES} (HTTP)",
+            ("gunicorn", "packaging"),
+            _gunicorn_gthread_processes,
+            protocol="http",
+            multiplexes=False,
+        ),
+        Peer(
+            "granian",
+            "granian (HTTP)",
+            ("granian",),
+            _granian,
+            protocol="http",
+            multiplexes=False,
+        ),
+        Peer(
+            "php-fpm",
+            "PHP-FPM, hello.php",
+            (),
+            _php_fpm,
+            multiplexes=False,
+            keeps=False,
         ),
     )
 }

@@ -1,4 +1,4 @@
-"""The plots of a session, as SVG: the same bytes for the same results."""
+"""Draw the plots of a session as SVG: the same bytes for the same results."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PLOTS = {
     "memory": ("Memory per sleeping request, KB", "memory_per_request_kb", 1.0, "asleep"),
     "startup": ("From script start to first answer, ms", "wall_ms", 1.0, "startup"),
 }
-"""File name: what is drawn, of which figure, times what, for which loads."""
+"""By file name: title, name of the figure, factor, loads."""
 
 STYLE: dict[Any, Any] = {
     "svg.hashsalt": "gfcgi",
@@ -45,7 +45,7 @@ STYLE: dict[Any, Any] = {
 
 
 def draw(result: Result, folder: Path) -> list[Path]:
-    """Write a file for each plot whose loads were measured; return them."""
+    """Write a file for each plot whose loads were measured; return the files."""
     made = []
     with mpl.rc_context(STYLE):
         for name, (title, figure, scale, loads) in PLOTS.items():
@@ -103,7 +103,7 @@ def _bars(result: Result, loads: Sequence[str], figure: str, scale: float, title
 
 
 def _latencies(result: Result, loads: Sequence[str]) -> Any:
-    """From p50 to p99, on a logarithmic axis."""
+    """Draw a line from p50 to p99 for each server, on a logarithmic axis."""
     drawing, axes = _grid(
         len(loads), len(_peers(result, loads)), "Latency, ms: p50 (dot) to p99 (line's end)"
     )

@@ -1,4 +1,4 @@
-"""A server as a process on cores of its own: started, ready, stopped."""
+"""Start a server as a process on cores of its own, wait until it is ready, stop it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR")
 
 
 def plain_environ() -> dict[str, str]:
-    """Nothing that changes what a Python does; tools that measure tests hook in that way."""
+    """Return an environment without the variables by which coverage tools hook into a Python."""
     return {name: os.environ[name] for name in _INHERITED if name in os.environ}
 
 
@@ -36,7 +36,7 @@ def spawn(
     stdin: Any = subprocess.DEVNULL,
     **to: Any,
 ) -> subprocess.Popen[bytes]:
-    """Start a program on ``cpus``, in a process group of its own, with a plain environment."""
+    """Start a program on ``cpus``, in its own process group, with a plain environment."""
 
     def set_up() -> None:
         os.sched_setaffinity(0, cpus)
@@ -55,7 +55,7 @@ def spawn(
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
-    """End it and all of its process group; what does not end is killed."""
+    """End a process and its process group; kill what does not end."""
     try:
         process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -69,7 +69,7 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def wait_for_socket(process: subprocess.Popen[bytes], address: str) -> None:
-    """Return once somebody accepts connections at a UNIX socket. Raises: Failed."""
+    """Return once a server accepts connections at a UNIX socket. Raises: Failed."""
     until = time.monotonic() + START_SECONDS
     while True:
         try:
@@ -88,7 +88,7 @@ def wait_for_socket(process: subprocess.Popen[bytes], address: str) -> None:
 def running(
     command: Sequence[str | Path], address: str, *, cpus: Collection[int], log: IO[bytes]
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A server that accepts connections at ``address``; what it prints goes to ``log``."""
+    """Run a server that accepts connections at ``address``; its output goes to ``log``."""
     Path(address).unlink(missing_ok=True)
     process = spawn(command, cpus=cpus, stdout=log, stderr=log)
     try:
@@ -100,5 +100,5 @@ def running(
 
 
 def pids(process: subprocess.Popen[bytes]) -> tuple[int, ...]:
-    """The process and all it has started."""
+    """Return the process and all processes that it has started."""
     return tuple(process_tree(process.pid))

@@ -1,7 +1,7 @@
-"""A session: every load, every server in turn, round after round, into one dictionary.
+"""A session: for every load, round after round, every server in turn. The result is one dictionary.
 
-In a round each server runs once, freshly started, before any runs again; so whatever the machine
-does meanwhile, it does to all of them.
+In a round each server is started freshly and runs once. So other work of the machine slows all of
+them down alike.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ STARTUP_PEERS = (
 )
 
 Runs = dict[str, Any]
-"""{"samples": [figures, ...]}, with "failed": why, for a server that does not do it."""
+"""{"samples": [figures, ...]}; for a server that fails the load, also "failed": the reason."""
 
 
 @dataclass
 class Session:
-    """``folder`` keeps the environments; results are in ``result``."""
+    """A run of loads; ``folder`` has the environments, ``result`` the results."""
 
     folder: Path
     server_cpus: Collection[int]
@@ -135,13 +135,15 @@ class Session:
         with tempfile.TemporaryDirectory(prefix="gfcgi-") as place, self._log.open("ab") as log:
             address = f"{place}/socket"
             command = peer.command(load.place(python=self._pythons[peer.name], address=address))
-            with running(command, address, cpus=self.server_cpus, log=log) as process:
+            every = set(self.server_cpus) | set(self.generator_cpus)
+            cpus = every if load.every_core else self.server_cpus
+            with running(command, address, cpus=cpus, log=log) as process:
                 drive = Drive(
                     load,
                     peer,
                     address,
                     lambda: pids(process),
-                    self.generator_cpus,
+                    every if load.every_core else self.generator_cpus,
                     self.timing,
                 )
                 figures = load.run(drive).figures()
@@ -169,7 +171,7 @@ class Session:
             return first_answer(command, peer.protocol, place.address, cpus=self.server_cpus)
 
     def _start_once(self, names: Sequence[str]) -> None:
-        """Unmeasured: what Python compiles is there after it, and the files are in memory."""
+        """Start each once, unmeasured: bytecode is written then, and files are in memory."""
         for name in names:
             with contextlib.suppress(Failed):
                 self._start(name)

@@ -1,4 +1,4 @@
-"""Requests that sleep, thousands at once, each on a connection of its own."""
+"""Loads of requests that sleep: thousands at once, each on a connection of its own."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _now = time.perf_counter
 
 @dataclass(frozen=True)
 class Slept:
-    """Times in seconds from the first connect, memory in bytes.
+    """The result of one run: times in seconds from the first connect, memory in bytes.
 
-    ``asleep`` is how many were waiting when ``memory``, the most that was seen, was seen.
+    ``memory`` is the largest that was seen, and ``asleep`` how many requests were waiting then.
     """
 
     requests: int
@@ -52,8 +52,8 @@ class Slept:
 def sleeping(target: Target, request: bytes, *, requests: int, look: bool) -> Slept:
     """Send all requests at once and wait for all answers.
 
-    ``look`` is whether to look at the server's memory meanwhile, which costs it time: not where the
-    last answer's time is what counts.
+    ``look``: read the server's memory meanwhile. That costs the server time, so the time of the
+    last answer does not count then.
     """
     idle = memory_bytes(target.pids) if look else 0
     most, asleep = idle, 0

@@ -1,8 +1,8 @@
-"""From the start of a script to its first answer, beside what importing gevent costs alone.
+"""Measure a script from its start to its first answer, beside the mere import of gevent.
 
-The script finds its listening socket on descriptor 0, as Apache leaves it there, and the request
-waits in it already; so nothing is measured that is not the script's. What it is compared with,
-``servers/bare_start.py``, answers too: both are measured in the same way up to the same moment.
+The script finds its listening socket on descriptor 0, as under Apache, and the request already
+waits in it. So nothing but the script is measured. ``servers/bare_start.py``, for comparison,
+answers too: both are measured in the same way up to the same moment.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ ANSWER_SECONDS = 20.0
 def first_answer(
     command: Sequence[str], protocol: str, address: str, *, cpus: Collection[int]
 ) -> dict[str, float]:
-    """Start a script; the time and the CPU time until its first answer is here."""
+    """Start a script; return the time and the CPU time until its first answer has come."""
     request = b"".join(prepare(protocol, Shape()))
     Path(address).unlink(missing_ok=True)
     with socket.socket(socket.AF_UNIX) as listener:

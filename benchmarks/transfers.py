@@ -17,7 +17,7 @@ _now = time.perf_counter
 
 
 def download(target: Target, request: bytes, *, body_bytes: int, transfers: int) -> Sample:
-    """Read answers of at least ``body_bytes``, each up to the close of its connection.
+    """Read answers of at least ``body_bytes``, each until its connection is closed.
 
     The first transfer is the warm-up.
     """
@@ -36,9 +36,9 @@ def download(target: Target, request: bytes, *, body_bytes: int, transfers: int)
 
 
 def upload(target: Target, head: bytes, body: bytes, *, transfers: int) -> Sample:
-    """Send ``body`` in pieces of 64 KB and read the answer to the close of its connection.
+    """Send ``body`` in pieces of 64 KB and read the answer until its connection is closed.
 
-    The target's ``tail`` is what must be in the answer. The first transfer is the warm-up.
+    The answer must contain the target's ``tail``. The first transfer is the warm-up.
     """
     view = memoryview(body)
     pieces = [view[start : start + PIECE_BYTES] for start in range(0, len(view), PIECE_BYTES)]

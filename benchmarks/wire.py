@@ -1,7 +1,7 @@
-"""The bytes that the load is made of, prepared before anything is measured.
+"""The bytes of the loads. They are prepared before anything is measured.
 
-They are written from the specification, and share nothing with gfcgi. The params are the 23 that a
-real nginx has sent, a capture of the test suite, and two header fields that every browser adds.
+This file is written from the specification and shares no code with gfcgi. The params are the 23 of
+a real nginx, from a capture of the test suite, and two header fields that every browser sends.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ BROWSER = (
 BEGIN_REQUEST, END_REQUEST, PARAMS, STDIN, STDOUT = 1, 3, 4, 5, 6
 HEADER = struct.Struct(">BBHHBx")
 BODY_RECORD_BYTES = 65528
-"""Of a STDIN record: with its header, 64 KB."""
+"""The content of a STDIN record; with its header it is 64 KB."""
 
 Params = list[tuple[bytes, bytes]]
 
 
 @dataclass(frozen=True)
 class Shape:
-    """A request: a browser's, changed in these ways."""
+    """How a request differs from that of a browser."""
 
     keep: bool = True
     cookie_bytes: int = 0
@@ -62,7 +62,7 @@ class Answer:
 
     @property
     def status(self) -> str:
-        """Such as "200"; CGI's default is that."""
+        """Such as "200", which is also CGI's default."""
         for line in self.response.partition(b"\r\n\r\n")[0].split(b"\r\n"):
             name, _, value = line.partition(b" ")
             if name.lower() == b"status:" or name.startswith(b"HTTP/"):
@@ -71,7 +71,7 @@ class Answer:
 
 
 def prepare(protocol: str, shape: Shape, *, request_id: int = 1) -> tuple[bytes, bytes]:
-    """Return a request's bytes up to its body, and its body's bytes with what ends it."""
+    """Return the bytes of a request before its body, and those of the body and its end."""
     params = _params(shape)
     body = b"b" * shape.body_bytes
     if protocol == "http":
@@ -85,7 +85,7 @@ def prepare(protocol: str, shape: Shape, *, request_id: int = 1) -> tuple[bytes,
 
 
 def encode_head(params: Params, *, keep: bool, request_id: int = 1) -> bytes:
-    """BEGIN_REQUEST for a Responder, and PARAMS to their end."""
+    """Return BEGIN_REQUEST for a Responder, and the whole PARAMS stream."""
     begin = struct.pack(">HB5x", 1, int(keep))
     block = b"".join(_length(name) + _length(value) + name + value for name, value in params)
     head = _record(BEGIN_REQUEST, request_id, begin)
@@ -118,7 +118,7 @@ def _params(shape: Shape) -> Params:
 
 
 def captured_params() -> Iterator[tuple[bytes, bytes]]:
-    """The params of the captured request, in their order."""
+    """Yield the params of the captured request, in their order."""
     captured = CAPTURE.read_bytes()
     block = b""
     offset = 0
@@ -145,7 +145,7 @@ def captured_params() -> Iterator[tuple[bytes, bytes]]:
 
 
 def _http_head(params: Params, *, keep: bool) -> bytes:
-    """The request that an HTTP server is asked, with the same fields in it."""
+    """Return the same request for an HTTP server, with the same fields."""
     values = dict(params)
     lines = [b"%s %s HTTP/1.1" % (values[b"REQUEST_METHOD"], values[b"REQUEST_URI"])]
     for name, value in params:
@@ -162,7 +162,7 @@ def _http_head(params: Params, *, keep: bool) -> bytes:
 
 
 def connect(address: str, timeout: float) -> socket.socket:
-    """Connect to a UNIX socket, waiting for room in its backlog; every wait has this bound."""
+    """Connect to a UNIX socket; waits while its backlog is full. ``timeout`` bounds every wait."""
     sock = socket.socket(socket.AF_UNIX)
     try:
         limit = struct.pack("ll", int(timeout), int(timeout % 1 * 1e6))
@@ -178,7 +178,7 @@ def connect(address: str, timeout: float) -> socket.socket:
 def ask(address: str, protocol: str, request: bytes, *, timeout: float) -> Answer:
     """Send one request on a connection of its own and read the whole answer.
 
-    Raises: OSError; EOFError for an answer that breaks off.
+    Raises: OSError; EOFError if the answer breaks off.
     """
     with connect(address, timeout) as sock:
         sock.sendall(request)
@@ -192,7 +192,7 @@ def ask(address: str, protocol: str, request: bytes, *, timeout: float) -> Answe
 
 
 def is_whole(protocol: str, data: bytes) -> Answer | None:
-    """Read ``data`` as one answer; None if more must come."""
+    """Return ``data`` as one answer; None if it is not whole."""
     if protocol == "http":
         head, end, body = data.partition(b"\r\n\r\n")
         for line in head.split(b"\r\n"):

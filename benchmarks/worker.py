@@ -1,7 +1,7 @@
-"""Runs one function in a process of its own, on the cores of the load generator.
+"""Run one function in a process of its own, on the cores of the load generator.
 
-``call`` is the one side, ``python -m benchmarks.worker`` the other: a pickled function and its
-arguments come on its standard input, the result or the exception goes out on the standard output.
+``call`` is one side, ``python -m benchmarks.worker`` the other. It reads a pickled function and its
+arguments from its standard input, and writes the result or the exception to its standard output.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def call(
     timeout: float,
     **kwargs: Any,
 ) -> Result:
-    """Return what ``function`` returns there. Raises: Failed, also where the time is over."""
+    """Return what ``function`` returns there. Raises: Failed, also after ``timeout`` seconds."""
     try:
         done = subprocess.run(
             [sys.executable, "-m", "benchmarks.worker"],

@@ -1,8 +1,8 @@
-"""Write what the pages say twice: the options, and what ``gfcgi config`` prints.
+"""Write what the pages say twice: the options, the rules, and what ``gfcgi config`` prints.
 
-``python docs/generate.py`` writes ``docs/reference/options.md`` and, in every page, the block after
-each command that prints a configuration; ``--print`` shows the options, ``--stale`` the pages that
-are not up to date.
+``python docs/generate.py`` writes ``docs/reference/options.md`` and ``rules.md`` and, in each page,
+the block after each command that prints a configuration; ``--print`` shows the options, ``--stale``
+the pages that are not up to date.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ from pathlib import Path
 from gfcgi import limits
 from gfcgi.commands import config
 from gfcgi.options import Options, reference_table
+from gfcgi.wsgi.webserver_rules import RULES
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "reference" / "options.md"
+RULES_PAGE = ROOT / "docs" / "reference" / "rules.md"
 
 PRINTED = re.compile(
     r"""
@@ -52,6 +54,34 @@ given.
 
 """
 
+RULES_INTRODUCTION = """\
+# Rules
+
+<!-- Made by `python docs/generate.py` from gfcgi/wsgi/webserver_rules.py. -->
+
+Web servers do not all send the same. Each rule corrects one recorded difference, so that an
+application gets what PEP 3333 and CGI/1.1 promise. `environ["gfcgi.original"]` has the former
+values, and the log names a rule when it first applies.
+
+The configurations that `gfcgi config` prints send the host, the user and the path as an
+application needs them. Behind these no rule changes `HTTP_HOST`, `REMOTE_USER`, `SCRIPT_NAME` or
+`PATH_INFO`; only H2O cannot send the mount point.
+
+`--rules slash=off` leaves a rule out, and `--rules host-port=on` puts one in. More than one can
+be given, separated by commas (`GFCGI_RULES=host-port=on,slash=off`). A rule that guesses is off:
+`host-port` is right where nginx sends an `HTTP_HOST` without its port and nothing maps the port
+in front of it, and wrong with `docker run -p 80:8080`. No rule believes a header field of a
+client; `forwarded` believes those of `--trusted-proxies`.
+
+A name that comes twice is put together first, without a rule to leave out. Header fields that are
+lists are joined with `, `, and `Cookie` with `; `. Of all other names, `Host` and `Authorization`
+among them, the last one counts: it is the line that a person added. Two different
+`CONTENT_LENGTH`s are refused with 400, unless one is empty.
+
+| Rule | Default | Why |
+|---|---|---|
+"""
+
 REASONS = """\
 ## Why these limits
 
@@ -79,6 +109,13 @@ def page() -> str:
     return f"{INTRODUCTION}{reference_table()}\n{REASONS}{''.join(lines)}"
 
 
+def rules_page() -> str:
+    lines = [
+        f"| `{rule.name}` | {'off' if rule.guesses else 'on'} | {rule.why} |\n" for rule in RULES
+    ]
+    return RULES_INTRODUCTION + "".join(lines)
+
+
 def configuration(bin_directory: str, arguments: str) -> str:
     """What ``BIN_DIRECTORY/gfcgi config ARGUMENTS`` prints, run in the script's directory."""
     home = str(Path(bin_directory).parent.parent)
@@ -103,7 +140,7 @@ def pages() -> dict[Path, str]:
     """Every page of the docs and the README, as it is to be."""
     paths = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
     made = {path: with_configurations(path.read_text("utf-8")) for path in paths}
-    return made | {PAGE: page()}
+    return made | {PAGE: page(), RULES_PAGE: rules_page()}
 
 
 def stale() -> list[Path]:

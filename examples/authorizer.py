@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""An Authorizer: the Web server asks it who may see a file, or another application's page.
+"""An Authorizer: the Web server asks it who may see a file or a page of another application.
 
-Visitors show name and password (HTTP's Basic scheme), or the signed cookie that this script
-gives them where it is mounted as a page. docs/howto/authorizer.md has the configurations.
+Visitors send name and password (HTTP's Basic scheme), or a signed cookie. This script sets the
+cookie where it is mounted as a page. docs/howto/authorizer.md has the configurations.
 """
 
 import base64
@@ -22,7 +22,7 @@ def checked(name, password):
 
 
 def visitor(environ):
-    if "REMOTE_PASSWD" in environ:  # Apache has taken the Authorization header apart
+    if "REMOTE_PASSWD" in environ:  # Apache has split the Authorization header
         return checked(environ["REMOTE_USER"], environ["REMOTE_PASSWD"].encode("latin-1"))
     if environ.get("FCGI_APACHE_ROLE") == "AUTHORIZER":  # Apache has checked the password
         return environ["REMOTE_USER"]
@@ -42,12 +42,12 @@ def application(environ, start_response):
     user, body = visitor(environ), b""
     if user is None:
         status, headers = "401 Unauthorized", [("WWW-Authenticate", 'Basic realm="staff"')]
-    elif environ["gfcgi.role"] != "AUTHORIZER":  # it is the page that gives the cookie
+    elif environ["gfcgi.role"] != "AUTHORIZER":  # the page that sets the cookie
         status, body = "200 OK", b"Welcome.\n"
         headers = [("Set-Cookie", cookie(user) + "; Path=/; HttpOnly; SameSite=Lax")]
     elif user not in STAFF:
         status, headers = "403 Forbidden", []
-    else:  # the page that was asked for gets these, as REMOTE_USER and AUTH_GROUP
+    else:  # the protected page gets these as REMOTE_USER and AUTH_GROUP
         status = "200 OK"
         headers = [("Variable-REMOTE_USER", user), ("Variable-AUTH_GROUP", "staff")]
     start_response(status, [("Content-Type", "text/plain"), *headers])

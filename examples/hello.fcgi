@@ -1,6 +1,6 @@
-#!/usr/bin/env python3
+#!/usr/bin/env gfcgi
 def application(environ, start_response):
-    body = "<html><body><h2>hello world</h2></body></html>"
+    body = b"<html><body><h2>hello world</h2></body></html>"
     status = "200 OK"
     headers = [("Content-Type", "text/html"), ("Content-Length", str(len(body)))]
     start_response(status, headers)

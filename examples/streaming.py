@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Server-sent events: a page whose clock is told the time by the server, once a second.
+"""Server-sent events: the server tells a page the time, once a second.
 
-Each open page is one request that never ends, and so one greenlet: thousands of them sleep in
-one process. `time.sleep` is gevent's, because gfcgi patches the standard library first.
+Each open page is one request that does not end, and so one greenlet. Thousands of them sleep in
+one process. `time.sleep` is gevent's: gfcgi patches the standard library before it serves.
 """
 
 import time
@@ -21,7 +21,9 @@ new EventSource("events").onmessage = event => {
 
 def events(count, seconds):
     sent = 0
-    while count == 0 or sent < count:  # and until the browser goes: gfcgi closes this generator
+    while (
+        count == 0 or sent < count
+    ):  # or until the browser leaves: then gfcgi closes this generator
         yield f"id: {sent}\ndata: {time.strftime('%H:%M:%S')}\n\n".encode()
         sent += 1
         time.sleep(seconds)

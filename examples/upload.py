@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Uploads of any size, hashed while they arrive: no more than 64 KB of them is in memory.
+"""Hash uploads of any size while they arrive: at most 64 KB of one is in memory.
 
 Open the page in a browser, or `curl -T some.file http://127.0.0.1:8000/`.
 """
@@ -24,7 +24,7 @@ def application(environ, start_response):
         return [PAGE]
     digest = hashlib.sha256()
     size = 0
-    # An upload that is cut off raises gfcgi.RequestAborted here: never a short file by mistake.
+    # An upload that is cut off raises gfcgi.RequestAborted here: it never looks like a short file.
     while chunk := environ["wsgi.input"].read(65536):
         digest.update(chunk)
         size += len(chunk)

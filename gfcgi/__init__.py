@@ -8,9 +8,16 @@ The names below are imported when they are first used::
     gfcgi.run(application)
 """
 
-from __future__ import annotations
-
+import sys
 from importlib import import_module
+
+# Without a __future__ import above, which old Pythons do not know: they must get here.
+if sys.version_info < (3, 10):  # noqa: UP036
+    sys.stderr.write(
+        "gfcgi needs Python 3.10 or newer; this is Python %d.%d: %s\n"  # noqa: UP031
+        % (sys.version_info[0], sys.version_info[1], sys.executable)
+    )
+    raise SystemExit(2)
 
 from gfcgi._version import __version__
 
@@ -26,6 +33,7 @@ if TYPE_CHECKING:
         ProtocolError,
         RemoteProtocolError,
         RequestAborted,
+        RequestTimedOut,
         TransportClosed,
     )
     from gfcgi.options import Options
@@ -42,6 +50,7 @@ __all__ = [
     "ProtocolError",
     "RemoteProtocolError",
     "RequestAborted",
+    "RequestTimedOut",
     "Server",
     "TransportClosed",
     "__version__",

@@ -1,9 +1,9 @@
-"""Addresses as a person writes them: where to listen, and whom to let in.
+"""Addresses as a person writes them: where to listen, and who may connect.
 
 ========================  ===============================================================
-``unix:/run/app.sock``    a UNIX socket file (a relative path is taken from where we start)
+``unix:/run/app.sock``    a UNIX socket file (a relative path begins at the current directory)
 ``unix:@app``             an abstract UNIX socket (Linux): no file, and no file permissions
-``127.0.0.1:9000``        TCP; a name such as ``localhost`` is listened on at all its addresses
+``127.0.0.1:9000``        TCP; for a name such as ``localhost``, all its addresses
 ``[::1]:9000``            TCP over IPv6
 ``fd:0``                  a listening socket that was inherited
 ========================  ===============================================================
@@ -14,25 +14,38 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from gfcgi.current_directory import REMOVED
+
 if TYPE_CHECKING:
-    from ipaddress import IPv4Network, IPv6Network
+    from collections.abc import Iterable
+    from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 __all__ = [
+    "LOOPBACK",
     "Address",
     "InheritedSocket",
+    "Networks",
     "TCPAddress",
     "UnixAddress",
+    "in_brackets",
     "is_loopback",
     "parse_address",
     "parse_host_port",
+    "parse_ip",
     "parse_network",
 ]
 
 MAX_DESCRIPTOR: Final = 2**31 - 1
-"""The largest C int, which a descriptor is."""
+"""The largest C int. A descriptor is a C int."""
 
 UNIX_PATH_BYTES: Final = 107
-"""What fits into ``sockaddr_un.sun_path`` with its closing NUL (unix(7))."""
+"""The bytes that fit into ``sockaddr_un.sun_path`` before its closing NUL (unix(7))."""
+
+LOOPBACK: Final = ("127.0.0.0/8", "::1/128")
+"""The networks of this machine alone."""
+
+_MAPPED_BITS: Final = 96
+"""The first bits of an IPv6 address that maps an IPv4 one; the other 32 are the IPv4 address."""
 
 
 class UnixAddress(NamedTuple):
@@ -59,11 +72,11 @@ class TCPAddress(NamedTuple):
     port: int
 
     def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return f"{in_brackets(self.host)}:{self.port}"
 
 
 class InheritedSocket(NamedTuple):
-    """A descriptor that already listens when we start."""
+    """A descriptor that listened before this process began."""
 
     fd: int
 
@@ -96,7 +109,10 @@ def _unix_address(path: str) -> UnixAddress:
         raise ValueError("write a path, as in unix:/run/app.sock, or a name, as in unix:@app")
     if "\0" in path:
         raise ValueError("a path cannot hold a NUL")
-    address = UnixAddress(path if path.startswith("@") else os.path.abspath(path))
+    try:
+        address = UnixAddress(path if path.startswith("@") else os.path.abspath(path))
+    except FileNotFoundError:
+        raise ValueError(REMOVED) from None
     if len(os.fsencode(address.path)) > UNIX_PATH_BYTES:
         raise ValueError(
             f"{address.path} is longer than the {UNIX_PATH_BYTES} bytes that a UNIX socket's path"
@@ -121,18 +137,61 @@ def parse_host_port(text: str) -> tuple[str, int]:
     return host, int(port)
 
 
-def parse_network(text: str) -> IPv4Network | IPv6Network:
-    """Read an address (``10.0.0.7``) or a network (``10.0.0.0/8``). Raises ValueError."""
-    from ipaddress import ip_network
+def in_brackets(host: str) -> str:
+    """Return a host as URLs and SERVER_NAME have it: an IPv6 address gets brackets."""
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host
 
-    return ip_network(text)
+
+def parse_ip(text: str) -> IPv4Address | IPv6Address:
+    """Read a literal IP address, with or without a scope (``fe80::1%eth0``). Raises ValueError.
+
+    A socket that listens on ``[::]`` reports its IPv4 peers as ``::ffff:10.0.0.7`` (RFC 4291
+    §2.5.5.2). Such an address is read as the IPv4 address, in whatever way it is written.
+    """
+    from ipaddress import IPv6Address, ip_address  # a script's first answer may never need it
+
+    address = ip_address(text)
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    return address
+
+
+def parse_network(text: str) -> IPv4Network | IPv6Network:
+    """Read an address (``10.0.0.7``) or a network (``10.0.0.0/8``). Raises ValueError.
+
+    A network of IPv4-mapped addresses is read as the IPv4 network.
+    """
+    from ipaddress import IPv4Network, IPv6Network, ip_network
+
+    network = ip_network(text)
+    if isinstance(network, IPv6Network) and network.prefixlen >= _MAPPED_BITS:
+        mapped = network.network_address.ipv4_mapped
+        if mapped is not None:
+            return IPv4Network((int(mapped), network.prefixlen - _MAPPED_BITS))
+    return network
+
+
+class Networks:
+    """Addresses and networks, as an option lists them: ``host in networks``.
+
+    Raises ValueError if a text is neither an address nor a network.
+    """
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        self._networks = [parse_network(text) for text in texts]
+
+    def __contains__(self, host: str) -> bool:
+        """Whether a literal IP address is one of them. Anything else is not."""
+        try:
+            address = parse_ip(host)
+        except ValueError:
+            return False
+        return any(address in network for network in self._networks)
+
+    def __str__(self) -> str:
+        return ", ".join(map(str, self._networks))
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a literal IP address, perhaps with a scope (``fe80::1%eth0``), is a loopback one."""
-    from ipaddress import IPv6Address, ip_address
-
-    address = ip_address(host.partition("%")[0])
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        return address.ipv4_mapped.is_loopback
-    return address.is_loopback
+    """Whether a literal IP address is a loopback one. Raises ValueError for a name."""
+    return parse_ip(host).is_loopback

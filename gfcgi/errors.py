@@ -3,13 +3,14 @@
 ::
 
     FastCGIError
-    ├─ ConfigError(ValueError)            a wrong option; names it and where it was set
+    ├─ ConfigError(ValueError)            a wrong option; names the option and its source
     │  └─ AppImportError                  the application cannot be found or imported
     ├─ ProtocolError                      names the request id and the specification's section
-    │  ├─ LocalProtocolError              our own misuse of the core
-    │  └─ RemoteProtocolError             the other side's fault; says what dies of it
-    │     └─ LimitExceeded                the other side went beyond one of our bounds
-    ├─ RequestAborted(ConnectionError)    the Web server gave the request up (§5.4)
+    │  ├─ LocalProtocolError              this side used the core wrongly
+    │  └─ RemoteProtocolError             the other side's fault; says what ends with it
+    │     └─ LimitExceeded                the other side exceeded one of our bounds
+    ├─ RequestAborted(ConnectionError)    the Web server aborted the request (§5.4)
+    ├─ RequestTimedOut                    the request has run for request_timeout_seconds
     └─ TransportClosed(ConnectionError)   the transport connection is closed
 """
 
@@ -27,26 +28,29 @@ __all__ = [
     "ProtocolError",
     "RemoteProtocolError",
     "RequestAborted",
+    "RequestTimedOut",
     "TransportClosed",
 ]
 
 
 class Fatal(Enum):
-    """What dies of a remote protocol error."""
+    """What a remote protocol error ends: ``RemoteProtocolError.fatal``."""
 
     REQUEST = "request"
     TRANSPORT_CONNECTION = "transport connection"
 
 
 class FastCGIError(Exception):
-    """The root of the tree."""
+    """The root of the tree: catch it to catch whatever gfcgi raises on purpose."""
 
 
 class ConfigError(FastCGIError, ValueError):
-    """An option has a value that cannot be used.
+    """An option does not exist, or has a value that cannot be used.
 
-    ``option`` is the option's name as a Python identifier, ``source`` what the person wrote it
-    as: ``--bind``, ``GFCGI_BIND``, ``bind=``.
+    All attributes are str. ``option`` is the option's name as a Python identifier. ``source`` is
+    the way in which the person gave it: ``--bind``, ``GFCGI_BIND``, ``bind=``. ``reason`` says what
+    is wrong. ``str()`` gives one line for that person. ``Options`` raises it, and so does the code
+    that reads an address, a TARGET or a command's options.
     """
 
     def __init__(self, reason: str, *, option: str = "", source: str = "") -> None:
@@ -57,14 +61,18 @@ class ConfigError(FastCGIError, ValueError):
 
 
 class AppImportError(ConfigError):
-    """The application that was named cannot be imported; ``__cause__`` is its own exception."""
+    """The application cannot be imported; ``__cause__`` is its own exception.
+
+    Raised when a TARGET of the command line is loaded.
+    """
 
 
 class ProtocolError(FastCGIError):
-    """FastCGI was not spoken as the specification says.
+    """One side broke the FastCGI 1.0 specification.
 
-    ``request_id`` is 0 where no single request is concerned; ``section`` is the section of the
-    FastCGI 1.0 specification that was broken, such as ``"3.4"``.
+    ``reason`` (str) says what happened. ``section`` (str) is the section of the specification, such
+    as ``"3.4"``. ``request_id`` (int) is 0 if the error concerns no single request. The cores of
+    ``gfcgi.protocol`` raise it.
     """
 
     def __init__(self, reason: str, *, section: str, request_id: int = 0) -> None:
@@ -75,16 +83,21 @@ class ProtocolError(FastCGIError):
 
 
 class LocalProtocolError(ProtocolError):
-    """We used the core wrongly: nothing was sent."""
+    """This side used the core wrongly. The core made no buffers.
+
+    Raised by ``send`` of both cores and by ``encode_pairs``.
+    """
 
 
 class RemoteProtocolError(ProtocolError):
     """The other side broke the protocol.
 
-    ``fatal`` says what dies: ``Fatal.REQUEST`` leaves the transport connection and its other
-    requests in use, and the request is to be answered with ``http_status`` in a page and with
-    ``protocol_status`` in its END_REQUEST record; ``Fatal.TRANSPORT_CONNECTION`` means that the
-    records can no longer be told apart.
+    ``fatal`` says what ends. After ``Fatal.REQUEST`` the transport connection and its other
+    requests stay in use: answer the request with a page for ``http_status`` (str, such as ``"400
+    Bad Request"``) and with ``protocol_status`` (a ProtocolStatus) in its END_REQUEST record
+    (§5.5). After ``Fatal.TRANSPORT_CONNECTION`` nobody can tell where the next record begins
+    (§3.3): close the connection. ``next_event`` and ``receive_eof`` of both cores raise it, and so
+    do the decoding functions.
     """
 
     def __init__(
@@ -104,7 +117,12 @@ class RemoteProtocolError(ProtocolError):
 
 
 class LimitExceeded(RemoteProtocolError):
-    """The other side went beyond a bound: ``limit`` is the option's name, ``value`` its value."""
+    """The other side exceeded a bound.
+
+    ``limit`` (str) is the option's name, such as ``"max_params_bytes"``, and ``value`` (int) its
+    value, in the option's unit. It ends the request. ``next_event`` of the application's core and
+    ``decode_params`` raise it.
+    """
 
     def __init__(
         self,
@@ -130,11 +148,31 @@ class LimitExceeded(RemoteProtocolError):
 
 
 class RequestAborted(FastCGIError, ConnectionError):
-    """The Web server no longer wants this request (§5.4), or its transport connection is gone.
+    """The Web server aborted this request (§5.4), or closed its transport connection.
 
-    Raised by the request's streams. Its body may have been cut short.
+    ``wsgi.input``, ``write`` and the request's other streams raise it. The body may be cut short.
+    ``http_status`` (str) is that of the page for a Web server that still waits for an answer.
+    """
+
+    def __init__(self, reason: str = "", *, http_status: str = "400 Bad Request") -> None:
+        super().__init__(reason)
+        self.http_status = http_status
+
+
+class RequestTimedOut(FastCGIError):
+    """The request has run for longer than ``request_timeout_seconds``, and was ended.
+
+    It is raised in the application's greenlet, once, wherever that waits: between any two lines, as
+    ``gevent.Timeout`` is. The Web server has its answer already, or a response that was cut; let
+    the exception pass, after what has to be tidied up. Who catches it can send nothing any more:
+    every further read and write raises RequestAborted. It is no OSError, so that no library takes
+    it for an error of its own connection and tries again. A thread (``--threads``) never gets it.
     """
 
 
 class TransportClosed(FastCGIError, ConnectionError):
-    """The transport connection is closed; nothing can be sent or received on it."""
+    """The transport connection is closed; nothing can be sent or received on it.
+
+    Raised in what asks an application, such as ``gfcgi request``, when the application closes the
+    connection before its response is complete. A WSGI application gets RequestAborted.
+    """

@@ -8,50 +8,43 @@ they take hold of the patched standard library::
     import requests
     import gfcgi
 
-It is ``gevent.monkey.patch_all()``, with gevent's warnings kept for the log, and quicker where no
-plugin of gevent's is installed.
+It is ``gevent.monkey.patch_all()``, with gevent's warnings kept for the log, quicker where no
+plugin of gevent's is installed, and what gfcgi makes cooperative besides (``gfcgi.cooperative``).
+The environment variable GFCGI_NO_COOPERATIVE leaves parts of that out. Where GFCGI_THREADS or
+``gfcgi --threads`` has the application run in threads, it does nothing.
 """
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+import os
+import sys
 
-from gevent import events, monkey
-
-from gfcgi import plugins
+from gfcgi import cooperative
+from gfcgi.cooperative.standard_library import (
+    complaints,
+    patch_standard_library,
+    renew_what_is_stale,
+)
+from gfcgi.errors import ConfigError
+from gfcgi.options import Options
 
 __all__ = ["complaints"]
 
-complaints: list[str] = []
-"""What gevent warned of while it patched, a line each."""
+_VARIABLES = ("GFCGI_NO_COOPERATIVE", "GFCGI_THREADS")
 
 
-@contextmanager
-def _plugins_sought_once() -> Iterator[None]:
-    """Spare gevent the search for plugins, before and after each module, if there are none."""
-    its: Any = events
-    if not hasattr(its, "notify_and_call_entry_points") or plugins.may_be_installed():
-        yield
-        return
-    seeking = its.notify_and_call_entry_points
-    its.notify_and_call_entry_points = its.notify  # zope.event's subscribers are told as ever
+def _options() -> Options:
+    """What the environment says of this; the other options are for whoever serves."""
+    environ = {name: os.environ.get(name, "") for name in _VARIABLES}
     try:
-        yield
-    finally:
-        its.notify_and_call_entry_points = seeking
+        return Options.from_sources(environ=environ)
+    except ConfigError as error:
+        print(f"gfcgi: {error}", file=sys.stderr, flush=True)
+        raise SystemExit(2) from None
 
 
-with _plugins_sought_once(), warnings.catch_warnings(record=True) as _caught:
-    warnings.simplefilter("always", monkey.MonkeyPatchWarning)
-    monkey.patch_all()
-
-for _warning in _caught:
-    if issubclass(_warning.category, monkey.MonkeyPatchWarning):
-        complaints.append(" ".join(str(_warning.message).split()))
-    else:  # somebody else's, which we only happened to catch
-        warnings.warn_explicit(
-            _warning.message, _warning.category, _warning.filename, _warning.lineno
-        )
+_chosen = _options()
+if not (_chosen.threads or cooperative.left_alone()):
+    patch_standard_library()
+    cooperative.install(_chosen.no_cooperative)
+    renew_what_is_stale()

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+import sys
+from collections.abc import Iterator
+from io import FileIO
 
 import pytest
 
@@ -21,41 +20,57 @@ for _signum in (signal.SIGHUP, signal.SIGINT):
         )
 
 
+@pytest.fixture(autouse=True)
+def loop_that_knows_the_time() -> None:
+    """Have the event loop look at the clock before each test.
+
+    It does so when it runs, and what the main greenlet waits for is reckoned from its last look. If
+    it has not run for a minute, because the tests before had no need of it, a timeout of a minute
+    is over at once.
+    """
+    gevent = sys.modules.get("gevent")
+    if gevent is not None:
+        gevent.get_hub().loop.update_now()
+
+
+@pytest.fixture
+def terminal() -> Iterator[tuple[FileIO, FileIO]]:
+    """The two ends of a terminal, ours and a program's; skips where none can be made."""
+    try:
+        descriptors = os.openpty()
+    except OSError as error:
+        pytest.skip(f"no terminal can be made here, as without /dev/pts: {error}")
+    ours, theirs = (FileIO(descriptor, "r+") for descriptor in descriptors)
+    with ours, theirs:
+        yield ours, theirs
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        _leave_out_what_is_alone(items)
+    if "GFCGI_SERVERS_MATRIX" not in os.environ:
+        _give_a_second_try(items)
+
+
+def _leave_out_what_is_alone(items: list[pytest.Item]) -> None:
+    """Beside other tests it would measure them too; ``python -m suite`` runs it by itself."""
+    reason = "it measures, so it runs alone: without -n, or by `python -m suite`"
+    for item in items:
+        if item.get_closest_marker("alone"):
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def _give_a_second_try(items: list[pytest.Item]) -> None:
     """Give a test on a real Web server a second try, which the summary then names (RERUN).
 
     Web servers have races of their own, which no test of ours can rule out: a fault of gfcgi's
     shows twice. The tables in the docs are of first tries alone. A RERUN is something to explain:
     what is known to go wrong is in ``servers/defects.py``, and the tests allow for it there.
+
+    In CI every test has one: some seventy thousand runs of tests on a busy machine are too many
+    for none to be late. What is named there more than now and then is to be mended.
     """
-    if "GFCGI_SERVERS_MATRIX" in os.environ:
-        return
+    everywhere = os.environ.get("CI") == "true"
     for item in items:
-        if item.get_closest_marker("servers"):
+        if everywhere or item.get_closest_marker("servers"):
             item.add_marker(pytest.mark.flaky(reruns=1))
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Of several workers of pytest-xdist, the others pause while a test is marked ``alone``."""
-    if "PYTEST_XDIST_WORKER" not in os.environ:
-        return (yield)
-    with _turn(alone=item.get_closest_marker("alone") is not None):
-        return (yield)
-
-
-@contextmanager
-def _turn(*, alone: bool) -> Iterator[None]:
-    """Hold the lock on this directory, shared or alone; who waits for it comes before others."""
-    here = Path(__file__).parent
-    room, door = os.open(here, os.O_RDONLY), os.open(here.parent, os.O_RDONLY)
-    try:
-        fcntl.flock(door, fcntl.LOCK_EX)
-        fcntl.flock(room, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
-        fcntl.flock(door, fcntl.LOCK_UN)
-        yield
-    finally:
-        # In so many words: a child that a test has forked may have the descriptors still.
-        for descriptor in (door, room):
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
-            os.close(descriptor)

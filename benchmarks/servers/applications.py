@@ -1,4 +1,4 @@
-"""The applications: the same ones under every server."""
+"""The applications. Every server serves the same ones."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def upload(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
 
 
 def download(environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
-    """Give 100 MB by 64 KB."""
+    """Answer with 100 MB in pieces of 64 KB."""
     headers = [
         ("Content-Type", "application/octet-stream"),
         ("Content-Length", str(PIECES * len(PIECE))),
@@ -44,6 +44,14 @@ def download(environ: Environ, start_response: StartResponse) -> Iterator[bytes]
     start_response("200 OK", headers)
     for _ in range(PIECES):
         yield PIECE
+
+
+def compute(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    """Answer after some 2 ms of Python, as a small page of a real application takes."""
+    total = 0
+    for number in range(40_000):
+        total ^= number
+    return hello(environ, start_response)
 
 
 def sleep_one(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:

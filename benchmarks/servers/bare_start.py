@@ -1,7 +1,7 @@
-"""What every gevent server pays before it can begin; then a canned answer, which costs no more.
+"""Patch and import as every gevent server must, then send a canned answer.
 
-The listening socket is descriptor 0, and the request waits in it. It is answered without gevent's
-sockets and without its loop.
+The listening socket is descriptor 0, and the request waits in it. The answer needs neither gevent's
+sockets nor its loop.
 """
 
 from __future__ import annotations
@@ -21,4 +21,4 @@ if __name__ == "__main__":
     descriptor, _ = _socket.socket(fileno=0)._accept()  # type: ignore[attr-defined]
     os.read(descriptor, 65536)
     os.write(descriptor, ANSWER)
-    signal.pause()  # its end shall not be measured as well
+    signal.pause()  # the end of the process is not measured

@@ -17,7 +17,7 @@ def main() -> None:
         with sock:
             try:
                 serve(sock, address)
-            except ConnectionError:  # whoever asked first wanted to know whether we are there
+            except ConnectionError:  # the first connection only checks that the server runs
                 pass
 
 

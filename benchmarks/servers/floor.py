@@ -1,4 +1,4 @@
-"""The floor: what gevent and Python cost before there is any FastCGI.
+"""The floor: what gevent and Python cost without any FastCGI.
 
 ``floor.py MODE SOCKET [NUMBER]``; SOCKET is a path, or ``-`` for the listening socket on fd 0:
 
@@ -24,14 +24,14 @@ RESPONSE = (
     b"Content-Type: text/plain\r\nContent-Length: 14\r\nStatus: 200 OK\r\n\r\nHello, world!\n"
 )
 KEEP_CONN = 10
-"""Where BEGIN_REQUEST has its flags."""
+"""The offset of the flags in BEGIN_REQUEST."""
 PIECE = b"d" * 65536
 PIECES = 1601
-"""A little more than 100 MB: what the records' headers take is in it."""
+"""A little more than 100 MB, to include the headers of the records."""
 
 
 def answer(request_id: int) -> bytes:
-    """A STDOUT record, an empty one, and END_REQUEST."""
+    """Return a STDOUT record, an empty one, and END_REQUEST."""
     padding = -len(RESPONSE) & 7
     return (
         struct.pack(">BBHHBx", 1, 6, request_id, len(RESPONSE), padding)

@@ -24,5 +24,5 @@ if __name__ == "__main__":
     if place == "-":
         listener = socket.socket(fileno=0)
         listener.setblocking(False)
-    # max_conns: the default of 1024 would make later connections wait.
+    # With the default max_conns of 1024, later connections would wait.
     FastCGIServer(listener, WSGIRequestHandler(application), max_conns=10000).serve_forever()

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The script whose start is measured, in the form that README shows."""
+"""The script whose start is measured; it looks as README shows."""
 
 from applications import hello as application
 

@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 
-from gfcgi.commands import serve
+from gfcgi.current_directory import REMOVED, current_directory
 from gfcgi.errors import ConfigError
+from gfcgi.process.start import EXIT_MISUSE, begin, complain, end
+
+TYPE_CHECKING = False  # serve holds the signals first: what takes time is imported by a command
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 __all__ = ["main"]
+
+
+def _serve(arguments: Sequence[str]) -> int:
+    begin(command=True)
+    try:
+        from gfcgi.commands import serve
+
+        return serve.main(arguments)
+    finally:
+        end()
 
 
 def _request(arguments: Sequence[str]) -> int:
@@ -23,9 +38,40 @@ def _config(arguments: Sequence[str]) -> int:
     return config.main(arguments)
 
 
-COMMANDS = {"serve": serve.main, "request": _request, "config": _config}
+def _check(arguments: Sequence[str]) -> int:
+    from gfcgi.commands import check
+
+    return check.main(arguments)
+
+
+def _record(arguments: Sequence[str]) -> int:
+    from gfcgi.commands import record
+
+    return record.main(arguments)
+
+
+def _replay(arguments: Sequence[str]) -> int:
+    from gfcgi.commands import replay
+
+    return replay.main(arguments)
+
+
+def _show(arguments: Sequence[str]) -> int:
+    from gfcgi.commands import show
+
+    return show.main(arguments)
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
+    "serve": _serve,
+    "check": _check,
+    "request": _request,
+    "config": _config,
+    "record": _record,
+    "replay": _replay,
+    "show": _show,
+}
 DEFAULT = "serve"
-EXIT_MISUSE = 2
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,5 +81,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return COMMANDS[name](arguments)
     except ConfigError as error:
-        print(f"gfcgi: {error}", file=sys.stderr)
+        complain(f"gfcgi: {error}")
+        return EXIT_MISUSE
+    except FileNotFoundError:
+        if current_directory() is not None:
+            raise
+        complain(f"gfcgi: {REMOVED}")
         return EXIT_MISUSE

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import Field, fields
 from typing import Any, Final
 
-from gfcgi.options import GROUPS, Options, command_line_name, described, variable_names
+from gfcgi.options import GROUPS, Options, command_line_name, info_of, variable_names
 
-__all__ = ["add_options", "options_given", "with_bare_options"]
+__all__ = ["add_options", "common_options", "options_given", "with_bare_options"]
 
 _NO_TARGET: Final = re.compile(r"[:\[].*|[0-9.]+")
 """Meant for a value, if a wrong one: the option itself says best what is wrong with it."""
@@ -21,13 +21,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     for group, title in GROUPS.items():
         arguments = parser.add_argument_group(title)
         for option in fields(Options):
-            if described(option).group == group:
+            if info_of(option).group == group:
                 _add(arguments, option)
 
 
 def _add(arguments: argparse._ArgumentGroup, option: Field[Any]) -> None:
-    about = described(option)
-    settings: dict[str, Any] = {"dest": option.name, "default": None, "help": _help(option)}
+    about = info_of(option)
+    settings: dict[str, Any] = {
+        "dest": option.name,
+        "default": None,
+        "help": _help(option).replace("%", "%%"),
+    }
     if about.kind == "flag":
         settings["action"] = argparse.BooleanOptionalAction
     else:
@@ -36,7 +40,24 @@ def _add(arguments: argparse._ArgumentGroup, option: Field[Any]) -> None:
         settings["action"] = "append"
     if about.kind == "optional":
         settings |= {"nargs": "?", "const": about.bare}
-    arguments.add_argument(command_line_name(option.name), **settings)
+    names = [*filter(None, [about.short]), command_line_name(option.name)]
+    arguments.add_argument(*names, **settings)
+
+
+def common_options() -> list[str]:
+    """The common options as the short help has them, a line each."""
+    lines = []
+    for option in fields(Options):
+        about = info_of(option)
+        if about.brief:
+            name = command_line_name(option.name)
+            if about.kind == "optional":
+                name += f" [{about.value}]"
+            elif about.kind != "flag":
+                name += f" {about.value}"
+            short = f"{about.short}, " if about.short else ""
+            lines.append(f"  {short + name:25}  {about.brief}")
+    return lines
 
 
 def _help(option: Field[Any]) -> str:
@@ -47,7 +68,7 @@ def _help(option: Field[Any]) -> str:
         shown = ""
     else:
         shown = f"; default {default:g}" if isinstance(default, float) else f"; default {default}"
-    return f"{described(option).text}{shown} [{', '.join(variable_names(option))}]"
+    return f"{info_of(option).text}{shown} [{', '.join(variable_names(option))}]"
 
 
 def options_given(parsed: argparse.Namespace) -> dict[str, object]:
@@ -62,9 +83,9 @@ def with_bare_options(arguments: Sequence[str]) -> list[str]:
     argparse would take the target for the value in ``--http hello.fcgi``.
     """
     bare = {
-        command_line_name(option.name): described(option)
+        command_line_name(option.name): info_of(option)
         for option in fields(Options)
-        if described(option).kind == "optional"
+        if info_of(option).kind == "optional"
     }
     filled: list[str] = []
     for index, argument in enumerate(arguments):

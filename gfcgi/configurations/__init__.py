@@ -1,27 +1,32 @@
-"""Configurations of Web servers for an application that gfcgi serves: text out, and no I/O.
+"""Write the configuration of a Web server for an application: text out, and no I/O.
 
-``configuration`` checks what is asked for and has one of the servers' files write it. The tests
-of real Web servers start them with nothing else.
+``configuration`` checks the options and calls the function of the Web server. The tests of real Web
+servers start them with these configurations and nothing else.
 """
 
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from typing import Any, Final
 
 from gfcgi.addresses import Address, TCPAddress, parse_address, parse_host_port
-from gfcgi.configurations.servers import SERVERS, Server
-from gfcgi.configurations.site import (
+from gfcgi.configurations.deployment import (
     AUTHORIZERS,
+    NAME,
+    TLS,
     Authorizer,
-    Site,
-    Target,
+    Deployment,
+    Static,
     host_form,
     kind,
-    parse_target,
+    locate_target,
+    parse_static,
     parse_url,
 )
+from gfcgi.configurations.servers import SERVERS, Server
 from gfcgi.errors import ConfigError
+from gfcgi.targets import Target, target_error
 
 __all__ = ["AUTHORIZERS", "SERVERS", "configuration"]
 
@@ -34,15 +39,18 @@ _DEFAULTS: Final[dict[str, object]] = {
     "authorizer": None,
     "listen": None,
     "server_name": None,
+    "keep_slashes": False,
+    "static": (),
+    "tls": None,
 }
-"""Options that not every server takes, and what stands for not being asked for."""
+"""The options that not every server takes, each with its value if nobody gives it."""
 
 
 def configuration(
     server: str,
     target: str,
     *,
-    bind: str | None = None,
+    bind: str | Sequence[str] | None = None,
     url: str = "/",
     spawn: bool = False,
     streaming: bool = False,
@@ -52,15 +60,25 @@ def configuration(
     authorizer: str | None = None,
     listen: str | None = None,
     server_name: str | None = None,
+    keep_slashes: bool = False,
+    static: Sequence[str] = (),
+    tls: tuple[str, str] | None = None,
+    name: str | None = None,
     python: str = "python3",
+    command: Sequence[str] = (),
     directory: str = "/",
 ) -> str:
-    """The configuration of ``server``, a name of SERVERS, for the application ``target``.
+    """Return the configuration of ``server``, a name of SERVERS, for the application ``target``.
 
-    ``bind`` is where the application listens, ``url`` where it is mounted; ``spawn``: the server
-    starts the process. ``listen`` (``80``, ``127.0.0.1:8080``) and ``server_name`` are the Web
-    server's own. ``python`` and ``directory`` are the interpreter and the directory that relative
-    paths and modules are found from.
+    ``bind`` is the address of the application, or several of its processes' addresses, among which
+    the server divides the requests. ``url`` is its mount point. With ``spawn`` the
+    server starts the process. ``listen`` (``80``, ``127.0.0.1:8080``) and ``server_name`` are the
+    address and the name of the Web server. ``name`` is what files, sockets and sections are called
+    after, by default the target's. With ``keep_slashes`` the application gets ``//`` and ``%2F``.
+    ``static`` are texts ``URL=DIRECTORY``: files that the server sends by itself. ``tls`` are the
+    paths of a certificate and its key: the server speaks HTTPS. ``python`` runs the application,
+    with ``command``, by default ``PYTHON -m gfcgi``. Modules and relative paths begin at
+    ``directory``.
 
     Raises: ConfigError, with the command line's names.
     """
@@ -74,11 +92,16 @@ def configuration(
         "authorizer": authorizer,
         "listen": listen,
         "server_name": server_name,
+        "keep_slashes": keep_slashes,
+        "static": tuple(static),
+        "tls": tls,
     }
-    for name, value in asked.items():
-        if value != _DEFAULTS[name] and name not in found.takes:
-            raise _fault(name, value, f"{server} has no use for it; of use to {_takers(name)}")
-    application = parse_target(target, directory)
+    for option, value in asked.items():
+        if value != _DEFAULTS[option] and option not in found.takes:
+            raise _fault(option, value, f"{server} has no use for it; of use to {_takers(option)}")
+    if name is not None and not NAME.fullmatch(name):
+        raise _fault("name", name, "write letters, digits, - and _ only")
+    application = locate_target(target, directory)
     spawned = spawn or found.always_starts
     _check_spawn(server, found, application, asked=spawn, spawned=spawned)
     if processes is not None:
@@ -86,11 +109,16 @@ def configuration(
             raise _fault("processes", processes, f"{server} starts processes only with --spawn")
         if processes < 1:
             raise _fault("processes", processes, "write a number of processes, at least 1")
+    mount = _mount(url)
+    addresses = _addresses(server, found, bind, name or application.name, spawned=spawned)
+    if static and authorizer is not None:
+        raise _fault("static", static[0], "an authorizer guards all that is below its URL")
     return found.write(
-        Site(
+        Deployment(
             target=application,
-            address=_address(server, found, bind, application.name, spawned=spawned),
-            mount=_mount(url),
+            address=addresses[0],
+            others=tuple(addresses[1:]),
+            mount=mount,
             spawn=spawned,
             streaming=streaming,
             keep_conn=keep_conn,
@@ -99,7 +127,12 @@ def configuration(
             authorizer=_authorizer(server, found, authorizer),
             listen=None if listen is None else _listen(listen),
             server_name=server_name,
+            keep_slashes=keep_slashes,
+            called=name,
+            static=_static(static, mount, directory),
+            tls=None if tls is None else _tls(*tls, directory),
             python=python,
+            command=tuple(command),
             directory=directory,
         )
     )
@@ -118,6 +151,8 @@ def _find(server: str) -> Server:
 
 def _fault(name: str, value: Any, reason: str) -> ConfigError:
     source = "--no-keep-conn" if name == "keep_conn" else "--" + name.replace("_", "-")
+    if isinstance(value, tuple):
+        value = " ".join(value)
     shown = "" if isinstance(value, bool) else f"{value!r}: "
     return ConfigError(f"{shown}{reason}", option=name, source=source)
 
@@ -131,11 +166,27 @@ def _check_spawn(server: str, found: Server, target: Target, *, asked: bool, spa
         can = ", ".join(name for name, about in SERVERS.items() if about.starts is not None)
         raise _fault("spawn", asked, f"{server} starts no processes; of use to {can}")
     if spawned and found.needs_script and (not target.path or target.attribute):
-        raise ConfigError(
-            f"'{target}': {server} starts scripts: write the path of one that calls gfcgi.run",
-            option="target",
-            source="TARGET",
+        raise target_error(
+            str(target), f"{server} starts scripts: write the path of one that calls gfcgi.run"
         )
+
+
+def _addresses(
+    server: str, found: Server, bind: str | Sequence[str] | None, name: str, *, spawned: bool
+) -> list[Address]:
+    texts: list[str | None] = [None]
+    if bind:
+        texts = [bind] if isinstance(bind, str) else [*bind]
+    addresses: list[Address] = []
+    for text in texts:
+        address = _address(server, found, text, name, spawned=spawned)
+        if addresses and not found.balances:
+            can = ", ".join(name for name, about in SERVERS.items() if about.balances)
+            raise _fault("bind", text, f"{server} takes one address; of several use to {can}")
+        if address in addresses:
+            raise _fault("bind", text, "it is there twice")
+        addresses.append(address)
+    return addresses
 
 
 def _address(server: str, found: Server, bind: str | None, name: str, *, spawned: bool) -> Address:
@@ -179,6 +230,29 @@ def _mount(url: str) -> str:
         return parse_url(url)
     except ValueError as error:
         raise _fault("url", url, str(error)) from None
+
+
+def _static(texts: Sequence[str], mount: str, directory: str) -> tuple[Static, ...]:
+    """The longest URL comes first, for the servers that take the first that fits."""
+    found: dict[str, Static] = {}
+    for text in texts:
+        try:
+            static = parse_static(text, directory)
+        except ValueError as error:
+            raise _fault("static", text, str(error)) from None
+        if f"{mount}/".startswith(f"{static.url}/"):
+            raise _fault("static", text, f"the application itself is at {mount}")
+        if static.url in found:
+            raise _fault("static", text, f"{static.url} is there twice")
+        found[static.url] = static
+    return tuple(sorted(found.values(), key=lambda static: -len(static.url)))
+
+
+def _tls(certificate: str, key: str, directory: str) -> TLS:
+    try:
+        return TLS.located(certificate, key, directory)
+    except ValueError as error:
+        raise _fault("tls", (certificate, key), str(error)) from None
 
 
 def _authorizer(server: str, found: Server, authorizer: str | None) -> Authorizer | None:

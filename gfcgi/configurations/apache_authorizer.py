@@ -1,46 +1,41 @@
-"""Apache asking an application whether a request may pass: mod_authnz_fcgi and mod_fastcgi."""
+"""Authorizers of Apache: an application decides whether a request may pass.
+
+The modules are mod_authnz_fcgi and mod_fastcgi.
+"""
 
 from __future__ import annotations
 
-from gfcgi.configurations.site import Site, comment
+from gfcgi.configurations.apache_site import USER, configured
+from gfcgi.configurations.deployment import Deployment
 
 __all__ = ["apache_authnz", "fastcgi_authorizer"]
 
-USER = "www-data"
 
+def apache_authnz(deployment: Deployment) -> str:
+    """mod_authnz_fcgi guards the URL, where Apache has files or another application.
 
-def apache_authnz(site: Site) -> str:
-    """mod_authnz_fcgi, for what Apache has at the URL, files or another application.
-
-    - ``access`` has the application asked for every request. ``RequireBasicAuth Off``: it looks at
-      cookies or whatever else there is, name and password among them, and its own page goes out
-      where it refuses. ``UserExpr``: its ``Variable-REMOTE_USER`` is who the user is;
-      ``DefaultUser``, because without one Apache answers 500.
-    - The module connects over TCP only, once for each question.
+    - With ``access`` Apache asks the application about every request. ``RequireBasicAuth Off``: the
+      application may look at cookies, at name and password, or at anything else, and the client
+      gets the application's page if it refuses. ``UserExpr``: the application names the user in
+      ``Variable-REMOTE_USER``. ``DefaultUser``: without it Apache answers 500.
+    - The module connects over TCP only, and anew for each question.
     """
-    provider, lines = _PROVIDERS[site.authorizer or "access"]
-    body = "\n".join("    " + line.format(name=site.name) for line in lines)
-    head = comment(
-        f"/etc/apache2/conf-available/{site.name}.conf",
-        "",
-        *site.how_to_start(USER),
-        "",
-        "Then:",
-        f"  sudo a2enmod authnz_fcgi auth_basic && sudo a2enconf {site.name}",
-        "  sudo apachectl configtest && sudo systemctl restart apache2",
-    )
-    return f"""\
-{head}
-AuthnzFcgiDefineProvider {provider} {site.name} fcgi://{site.address}/
-<Location {site.url}>
+    provider, lines = _PROVIDERS[deployment.authorizer or "access"]
+    body = "\n".join("    " + line.format(name=deployment.name) for line in lines)
+    text = f"""\
+AuthnzFcgiDefineProvider {provider} {deployment.name} fcgi://{deployment.address}/
+<Location {deployment.url}>
 {body}
 </Location>
 """
+    return configured(
+        deployment, "authnz_fcgi auth_basic", [*deployment.how_to_start(USER), ""], text
+    )
 
 
 _BASIC = ["AuthType Basic", 'AuthName "{name}"']
 _PASSWORDS = [
-    "# Passwords are in a file of Apache's: sudo htpasswd -c /etc/apache2/{name}.htpasswd NAME",
+    "# Apache has the passwords in a file: sudo htpasswd -c /etc/apache2/{name}.htpasswd NAME",
     "AuthUserFile /etc/apache2/{name}.htpasswd",
 ]
 _PROVIDERS = {
@@ -48,8 +43,8 @@ _PROVIDERS = {
         "authn",
         [
             *_BASIC,
-            "# The application looks at the request itself, and can say who it is in",
-            "# Variable-REMOTE_USER; its page goes out where it refuses.",
+            "# The application looks at the whole request and names the user in",
+            "# Variable-REMOTE_USER. If it refuses, the client gets its page.",
             "AuthnzFcgiCheckAuthnProvider {name} Authoritative On RequireBasicAuth Off \\",
             '    UserExpr "%{{reqenv:REMOTE_USER}}" DefaultUser visitor',
             "Require valid-user",
@@ -59,11 +54,11 @@ _PROVIDERS = {
     "authz": ("authz", [*_BASIC, "AuthBasicProvider file", *_PASSWORDS, "Require {name}"]),
     "authnz": ("authnz", [*_BASIC, "AuthBasicProvider {name}", "Require {name}"]),
 }
-"""For each kind the type of the provider, and what stands in the Location."""
+"""For each kind: the type of the provider and the lines of the Location."""
 
 
-def fastcgi_authorizer(site: Site) -> str:
-    """mod_fastcgi's three; each knows the application by its script.
+def fastcgi_authorizer(deployment: Deployment) -> str:
+    """mod_fastcgi has three kinds. Each names the application by its script.
 
     - ``AuthBasicAuthoritative Off``: without it mod_auth_basic looks for the password first.
     """
@@ -76,6 +71,8 @@ def fastcgi_authorizer(site: Site) -> str:
             "Require valid-user",
         ],
         "authz": [*_BASIC, *_PASSWORDS, "FastCgiAuthorizer {script}", "Require valid-user"],
-    }[site.authorizer or "access"]
-    body = "\n".join("    " + line.format(name=site.name, script=site.script) for line in lines)
-    return f"<Location {site.url}>\n{body}\n</Location>\n"
+    }[deployment.authorizer or "access"]
+    body = "\n".join(
+        "    " + line.format(name=deployment.name, script=deployment.script) for line in lines
+    )
+    return f"<Location {deployment.url}>\n{body}\n</Location>\n"

@@ -1,51 +1,132 @@
-"""What is no Web server: systemd, spawn-fcgi and cgi-fcgi, which start the process or reach it."""
+"""systemd, spawn-fcgi and cgi-fcgi: they are no Web servers, but start the process or reach it."""
 
 from __future__ import annotations
 
 import os
 
-from gfcgi.configurations.site import Site, comment
+from gfcgi.configurations.deployment import UNIT_USER, Deployment, comment
 from gfcgi.limits import BACKLOG, GRACEFUL_TIMEOUT_SECONDS, MAX_CONNECTIONS
 
-__all__ = ["cgi_fcgi", "spawn_fcgi", "systemd"]
+__all__ = ["cgi_fcgi", "spawn_fcgi", "systemd", "systemd_socket"]
 
-USER = "www-data"
-_WHO_MAY_CONNECT = "# Other machines are turned away until this says which of them may connect.\n"
+WATCHDOG_SECONDS = 120
+"""Longer than the requests that an application may make everybody wait for."""
+
+_HARDENING = """\
+# What a Web application can do without. It may write below /srv, /var and its own directories.
+NoNewPrivileges=yes
+CapabilityBoundingSet=
+ProtectSystem=full
+ProtectHome=read-only
+PrivateTmp=yes
+PrivateDevices=yes
+ProtectProc=invisible
+ProtectClock=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+ProtectControlGroups=yes
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+LockPersonality=yes
+RemoveIPC=yes
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallErrorNumber=EPERM
+UMask=0027
+"""
+
+_WATCHED = f"""\
+# A process whose event loop has stood still for so many seconds is started anew.
+WatchdogSec={WATCHDOG_SECONDS}
+"""
+_WATCHED_BY_GUNICORN = """\
+# gunicorn (pip install 'gfcgi[gunicorn]') starts the processes. One whose event loop stands still
+# for its timeout, 30 seconds, is started anew.
+"""
+
+_WHO_MAY_CONNECT = "# No other machine may connect until this names it.\n"
 
 
-def systemd(site: Site) -> str:
-    """A socket and the service that it starts with the first connection.
+def systemd(deployment: Deployment) -> str:
+    """The service that the socket of ``systemd_socket`` starts with the first connection.
 
-    - The socket is systemd's: while the process is restarted, connections wait in it.
-    - ``Requires``: to stop the socket stops the service.
-    - ``TimeoutStopSec`` is a little longer than graceful_timeout_seconds, so that requests that
-      run are finished; ``KillMode=mixed``: SIGTERM is for the main process alone.
-    - ``LimitNOFILE``: a connection is a descriptor, and a spooled body or a file another.
+    - ``Requires``: if the socket is stopped, the service is stopped too.
+    - ``TimeoutStopSec`` is a little longer than graceful_timeout_seconds, so that gfcgi can finish
+      running requests. ``KillMode=mixed``: only the main process gets SIGTERM.
+    - ``Type=notify``: the process says when it listens, and feeds the watchdog.
+    - ``Restart=always``: a process that somebody stops by a signal comes again; ``systemctl stop``
+      is another thing.
+    - What confines the process leaves it the directories that an application writes to, the network
+      and other programs.
+    - ``LimitNOFILE``: a connection takes a descriptor, and a spooled body or a file another one.
+    - With several processes the main one is gunicorn's arbiter. It says when it listens; it feeds
+      no watchdog of systemd's.
     """
-    unix = bool(site.socket_path) and not site.socket_path.startswith("@")
-    owner = ""
-    if unix:
-        owner = (
-            f"# The Web server's user.\nSocketUser={USER}\nSocketGroup={USER}\nSocketMode=0660\n"
-        )
-    where = site.socket_path or str(site.address)
     stop = f"{GRACEFUL_TIMEOUT_SECONDS + 5:g}"
-    variables = "".join(
-        f"Environment={name}={value}\n" for name, value in site.environment(tell_mount=True).items()
-    )
-    if site.is_remote:
+    environment = deployment.environment(tell_mount=True)
+    program, watched = deployment.program(), _WATCHED
+    if deployment.processes is not None:
+        program += f" --processes {deployment.processes}"
+        watched = _WATCHED_BY_GUNICORN
+        environment.pop("GFCGI_RELOAD", None)  # each would look at the files; there is a reload
+    variables = "".join(f"Environment={name}={value}\n" for name, value in environment.items())
+    if deployment.is_remote:
         variables += f"{_WHO_MAY_CONNECT}# Environment=GFCGI_ALLOW_FROM=ADDRESS-OF-THE-WEB-SERVER\n"
-    directory = f"WorkingDirectory={site.directory}\n" if site.target.module else ""
-    then = comment(
-        "Then:",
+    directory = f"WorkingDirectory={deployment.directory}\n" if deployment.target.module else ""
+    head = comment(
+        f"/etc/systemd/system/{deployment.name}.service",
+        "",
+        "Its socket is another file, which `gfcgi config systemd-socket` prints. Then:",
         "  sudo systemctl daemon-reload",
-        f"  sudo systemctl enable --now {site.name}.socket",
+        f"  sudo systemctl enable --now {deployment.name}.socket",
     )
     return f"""\
-# /etc/systemd/system/{site.name}.socket
-
+{head}
 [Unit]
-Description=The FastCGI socket of {site.name}
+Description={deployment.name}
+Requires={deployment.name}.socket
+
+[Service]
+ExecStart={program}
+{directory}{variables}User={UNIT_USER}
+Group={UNIT_USER}
+Type=notify
+# A new version of the application: systemctl reload {deployment.name}
+ExecReload=/bin/kill -HUP $MAINPID
+Restart=always
+{watched}# gfcgi first finishes running requests, within graceful_timeout_seconds.
+TimeoutStopSec={stop}
+KillMode=mixed
+# Each connection takes a descriptor.
+LimitNOFILE={2 * int(MAX_CONNECTIONS)}
+{_HARDENING}"""
+
+
+def systemd_socket(deployment: Deployment) -> str:
+    """The socket, which systemd owns: connections wait in it while the process restarts."""
+    unix = bool(deployment.socket_path) and not deployment.socket_path.startswith("@")
+    owner = ""
+    if unix:
+        owner = f"""\
+# The Web server's user.
+SocketUser={UNIT_USER}
+SocketGroup={UNIT_USER}
+SocketMode=0660
+"""
+    where = deployment.socket_path or str(deployment.address)
+    head = comment(
+        f"/etc/systemd/system/{deployment.name}.socket",
+        "",
+        "It starts the service that `gfcgi config systemd` prints, with the first connection.",
+    )
+    return f"""\
+{head}
+[Unit]
+Description=The FastCGI socket of {deployment.name}
 
 [Socket]
 ListenStream={where}
@@ -53,79 +134,62 @@ ListenStream={where}
 
 [Install]
 WantedBy=sockets.target
-
-# /etc/systemd/system/{site.name}.service
-#
-{then}
-[Unit]
-Description={site.name}
-Requires={site.name}.socket
-
-[Service]
-ExecStart={site.program()}
-{directory}{variables}User={USER}
-Group={USER}
-Restart=on-failure
-# Requests that run are finished first, within graceful_timeout_seconds.
-TimeoutStopSec={stop}
-KillMode=mixed
-# Each connection is a descriptor.
-LimitNOFILE={2 * int(MAX_CONNECTIONS)}
 """
 
 
-def spawn_fcgi(site: Site) -> str:
+def spawn_fcgi(deployment: Deployment) -> str:
     """A shell script: spawn-fcgi makes the socket, drops its privileges and starts the process.
 
-    - ``-U``, ``-G``, ``-M``: the Web server's user may connect. These and ``-u``, ``-g`` count
-      for root alone.
-    - ``-b``: the backlog that gfcgi would ask for.
-    - multiwatch starts several processes on the one socket, and another where one ends.
+    - ``-U``, ``-G``, ``-M``: the Web server's user may connect. These and ``-u``, ``-g`` work for
+      root only.
+    - ``-b``: the backlog is gfcgi's default.
+    - multiwatch starts several processes on one socket, and a new one when one ends.
     """
-    name = site.name
-    if site.socket_path:
-        listens = f"-s {site.socket_path} -M 0660 -U {USER} -G {USER}"
-        directory = os.path.dirname(site.socket_path)
+    name = deployment.name
+    if deployment.socket_path:
+        listens = f"-s {deployment.socket_path} -M 0660 -U {UNIT_USER} -G {UNIT_USER}"
+        directory = os.path.dirname(deployment.socket_path)
     else:
-        listens = f"-a {site.tcp.host} -p {site.tcp.port}"
+        listens = f"-a {deployment.tcp.host} -p {deployment.tcp.port}"
         directory = f"/run/{name}"
     exports = "".join(
         f"export {variable}={value}\n"
-        for variable, value in site.environment(tell_mount=True).items()
+        for variable, value in deployment.environment(tell_mount=True).items()
     )
-    if site.is_remote:
+    if deployment.is_remote:
         exports += f"{_WHO_MAY_CONNECT}# export GFCGI_ALLOW_FROM=ADDRESS-OF-THE-WEB-SERVER\n"
-    program = site.program()
-    if site.processes is not None:
-        program = f"/usr/bin/multiwatch -f {site.processes} -- {program}"
+    program = deployment.program()
+    if deployment.processes is not None:
+        program = f"/usr/bin/multiwatch -f {deployment.processes} -- {program}"
     head = comment(
         f"/usr/local/sbin/start-{name}",
         "",
         f"  sudo sh /usr/local/sbin/start-{name}",
         "",
-        f"It ends with: sudo kill $(cat {directory}/{name}.pid). With the argument -n it stays in",
-        "the foreground and keeps its output, for a supervisor; else that goes to /dev/null.",
+        f"To stop it: sudo kill $(cat {directory}/{name}.pid). With the argument -n it stays in",
+        "the foreground and keeps its output, for a supervisor. Without -n the output goes to",
+        "/dev/null.",
     )
     return f"""\
 #!/bin/sh
 {head}
 mkdir -p {directory}
-{exports}exec spawn-fcgi "$@" {listens} -b {BACKLOG} -u {USER} -g {USER} \\
+{exports}exec spawn-fcgi "$@" {listens} -b {BACKLOG} -u {UNIT_USER} -g {UNIT_USER} \\
     -P {directory}/{name}.pid -- {program}
 """
 
 
-def cgi_fcgi(site: Site) -> str:
-    """A CGI program that passes its request on to a process that runs: cgi-fcgi's part is to
-    connect, the Web server's to start it for each request.
+def cgi_fcgi(deployment: Deployment) -> str:
+    """A CGI program that passes its request on to a running process.
 
-    It sends no body without CONTENT_LENGTH, so none of a chunked upload.
+    The Web server starts cgi-fcgi for each request, and cgi-fcgi connects. Without CONTENT_LENGTH
+    it sends no body, so a chunked upload arrives empty.
     """
-    name = site.name
+    name = deployment.name
     head = comment(
         f"/usr/lib/cgi-bin/{name}.cgi",
         "",
-        *site.how_to_start(USER),
+        *deployment.how_to_start(UNIT_USER),
         "",
         f"Then: sudo chmod 755 /usr/lib/cgi-bin/{name}.cgi, and for Apache:",
         f"  gfcgi config apache-cgi /usr/lib/cgi-bin/{name}.cgi",
@@ -133,5 +197,5 @@ def cgi_fcgi(site: Site) -> str:
     return f"""\
 #!/bin/sh
 {head}
-exec cgi-fcgi -bind -connect {site.socket_path or site.address}
+exec cgi-fcgi -bind -connect {deployment.socket_path or deployment.address}
 """

@@ -1,4 +1,4 @@
-"""Listening sockets that were there when we started, and how that tells who started us.
+"""Listening sockets that were open when this process started.
 
 A Web server or a spawner leaves the socket on descriptor 0 (FastCGI 1.0 §2.2); systemd from
 descriptor 3 on, counted in LISTEN_FDS (sd_listen_fds(3)).
@@ -8,98 +8,79 @@ from __future__ import annotations
 
 import os
 import socket
-import time
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Final
 
+from gfcgi import sockets
 from gfcgi.addresses import TCPAddress
 from gfcgi.errors import ConfigError
+from gfcgi.process.descriptors import replace_by_null
 
 __all__ = [
     "FCGI_LISTENSOCK_FILENO",
-    "Latecomers",
     "adopt",
     "forget_listen_fds",
     "is_cgi",
     "is_listening",
     "listen_fds",
     "name_of",
+    "unused",
 ]
 
 FCGI_LISTENSOCK_FILENO: Final = 0
 SD_LISTEN_FDS_START: Final = 3
-
-LATE_SECONDS: float = 0.2
-"""After a stop, how long to accept from a socket that goes away when we end. In 50 ms Apache's old
-workers have handed on what they had read, and the rest is for slow clients; meanwhile mod_fastcgi
-waits for us, two seconds at most, and Apache starts no new workers. Tests change it."""
+_SERVED: Final = (socket.AF_UNIX, socket.AF_INET, socket.AF_INET6)
 
 
 def is_listening(fd: int) -> bool:
     """Whether ``fd`` is a stream socket, of whatever family, that listens. Leaves it as it is."""
+    probe = _copy(fd)
+    if probe is None:
+        return False
+    with probe:
+        return sockets.is_listening(probe)
+
+
+def _copy(fd: int) -> socket.socket | None:
+    """A second descriptor of the socket ``fd``; None if that is no socket."""
     try:
         copy = os.dup(fd)
     except OSError:
-        return False  # closed
+        return None  # closed
     try:
-        probe = socket.socket(fileno=copy)  # asks the kernel for the family and the type
+        return socket.socket(fileno=copy)  # asks the kernel for the family and the type
     except OSError:
         os.close(copy)
-        return False  # no socket
-    with probe:
-        kind = probe.getsockopt(socket.SOL_SOCKET, socket.SO_TYPE)
-        listens = probe.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
-        return kind == socket.SOCK_STREAM and bool(listens)
+        return None
 
 
 def adopt(fd: int) -> socket.socket:
-    """Make an inherited listening socket ours. Raises ValueError if it is none.
+    """Make an inherited listening socket ours.
 
-    Programs that the application starts do not get it. Descriptor 0 becomes ``/dev/null``, so that
-    they do not get it as their standard input either, and no file is opened there.
+    Raises ValueError if it is none, or if nothing is known of who may connect there.
+    Programs that the application starts do not get it, not as their standard input either: a
+    standard descriptor becomes ``/dev/null``.
     """
     if not is_listening(fd):
         raise ValueError(f"descriptor {fd} is no listening stream socket")
+    if (family := _family(fd)) not in _SERVED:
+        raise ValueError(
+            f"descriptor {fd} listens on {getattr(family, 'name', f'family {family}')}; gfcgi"
+            " serves UNIX sockets and TCP"
+        )
     if fd > 2:
         os.set_inheritable(fd, False)
         return socket.socket(fileno=fd)
     sock = socket.socket(fileno=os.dup(fd))
-    null = os.open(os.devnull, os.O_RDWR)
-    os.dup2(null, fd)
-    os.close(null)
+    replace_by_null(fd)
     return sock
 
 
-class Latecomers:
-    """Whoever still connects after a stop, to a socket that the Web server made for us.
-
-    mod_fastcgi stops us while Apache's old workers still have requests to hand on, and throws the
-    socket away as soon as one of its processes has ended, with all that wait in it.
-    """
-
-    def __init__(self, sock: socket.socket, at_most_seconds: float) -> None:
-        self._seconds = min(LATE_SECONDS, at_most_seconds)
-        self._deadline: float | None = None
-        self._path = ""
-        name = sock.getsockname()
-        if sock.family == socket.AF_UNIX and isinstance(name, str):
-            self._path = name
-        self._file = self._look()
-
-    def expected(self) -> bool:
-        """Whether to go on accepting. The time runs from the first call."""
-        now = time.monotonic()
-        if self._deadline is None:
-            self._deadline = now + self._seconds
-        return now < self._deadline and self._look() == self._file
-
-    def _look(self) -> tuple[int, int] | None:
-        """Which file has the socket's name now; None if there is none that we can see."""
-        try:
-            status = os.stat(self._path)
-        except OSError:
-            return None
-        return status.st_dev, status.st_ino
+def _family(fd: int) -> int:
+    probe = _copy(fd)
+    assert probe is not None  # it listens
+    with probe:
+        return probe.family
 
 
 def name_of(sock: socket.socket) -> str:
@@ -119,14 +100,14 @@ def is_cgi(environ: Mapping[str, str]) -> bool:
 
 
 def listen_fds(environ: Mapping[str, str]) -> tuple[int, ...]:
-    """The descriptors that systemd, or who does as it does, handed to this very process.
+    """The descriptors that systemd, or a program that does the same, handed to this process.
 
     Raises ConfigError if one of them is no listening socket: serving the rest would hide it.
     """
     pid, count = environ.get("LISTEN_PID", ""), environ.get("LISTEN_FDS", "")
     if pid != str(os.getpid()) or not (count.isascii() and count.isdigit()):
         return ()
-    fds = tuple(range(SD_LISTEN_FDS_START, SD_LISTEN_FDS_START + int(count)))
+    fds = range(SD_LISTEN_FDS_START, SD_LISTEN_FDS_START + int(count))
     for fd in fds:
         if not is_listening(fd):
             raise ConfigError(
@@ -135,7 +116,41 @@ def listen_fds(environ: Mapping[str, str]) -> tuple[int, ...]:
                 option="bind",
                 source="LISTEN_FDS",
             )
-    return fds
+    return tuple(fds)
+
+
+def unused(environ: Mapping[str, str], used: Sequence[int]) -> list[str]:
+    """What else seems to be handed over, and why it is not served: a line for each."""
+    lines = []
+    pid = environ.get("LISTEN_PID", "")
+    if "LISTEN_FDS" in environ and SD_LISTEN_FDS_START not in used:
+        if pid == str(os.getpid()):
+            lines.append("the sockets of LISTEN_FDS are not used")
+        else:
+            lines.append(
+                f"the sockets of LISTEN_FDS are not used: LISTEN_PID={pid} is another process, and"
+                f" this is {os.getpid()}"
+            )
+    if FCGI_LISTENSOCK_FILENO not in used and _is_connected(FCGI_LISTENSOCK_FILENO):
+        lines.append(
+            "descriptor 0 is a connected socket and is not used: FastCGI needs the listening one"
+            " (Accept=no in a socket unit, wait in inetd.conf)"
+        )
+    return lines
+
+
+def _is_connected(fd: int) -> bool:
+    """Whether ``fd`` is a client's connection: one over TCP, or to a UNIX socket with a name."""
+    probe = _copy(fd)
+    if probe is None:
+        return False
+    with probe:
+        try:
+            probe.getpeername()
+        except OSError:
+            return False
+        # Programs also give each other a pair of UNIX sockets, which has no names.
+        return probe.family != socket.AF_UNIX or bool(probe.getsockname())
 
 
 def forget_listen_fds(environ: MutableMapping[str, str]) -> None:

@@ -7,6 +7,7 @@ has its socket, and a request waiting.
 from __future__ import annotations
 
 import errno
+import os
 import socket
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,25 +16,35 @@ from gfcgi.addresses import InheritedSocket, TCPAddress, is_loopback, parse_addr
 from gfcgi.errors import ConfigError
 from gfcgi.options import Options
 from gfcgi.process.inherited import FCGI_LISTENSOCK_FILENO, adopt, name_of
+from gfcgi.process.renewal import passed_on
 
 if TYPE_CHECKING:
     from gfcgi.process.unix import SocketFile
 
-__all__ = ["Listener", "adopt_all", "bind_all", "private_listener"]
+__all__ = [
+    "Listener",
+    "adopt_all",
+    "bind_all",
+    "close_passed_on",
+    "private_listener",
+    "take_over_all",
+]
 
 
 class Listener(NamedTuple):
     """A socket that listens, what to call it in the log, and its file if we made one.
 
-    ``inherited``: other processes may accept there too. ``fleeting``: it came on descriptor 0, from
-    a Web server or a spawner that may throw it away once it has stopped us.
+    ``inherited``: other processes may accept there too. ``removed_on_stop``: it came on descriptor
+    0, from a Web server or a spawner that may throw it away once it has stopped us. ``came_as``
+    tells a renewed process which one it is: ``fd:0``, or the address that it was bound for.
     """
 
     socket: socket.socket
     name: str
     inherited: bool = False
     file: SocketFile | None = None
-    fleeting: bool = False
+    removed_on_stop: bool = False
+    came_as: str = ""
 
     def close(self) -> None:
         self.socket.close()
@@ -49,27 +60,77 @@ class Listener(NamedTuple):
 
 
 def bind_all(options: Options) -> list[Listener]:
-    """Listen on every address of ``options.bind``. Raises ConfigError, and leaves nothing open."""
+    """Listen on every address of ``options.bind``. Raises ConfigError, and leaves nothing open.
+
+    A renewed process goes on with the sockets that it had bound before.
+    """
     listeners: list[Listener] = []
     try:
         for text in options.bind:
-            listeners += _listen(text, options)
+            kept = passed_on.pop(text, ())
+            found = [_taken_over(fd, text) for fd in kept] or _listen(text, options)
+            listeners += [listener._replace(came_as=listener.came_as or text) for listener in found]
     except BaseException:
         _close(listeners)
         raise
     return listeners
 
 
+def take_over_all() -> list[Listener]:
+    """Take every socket that the process had bound before it was renewed."""
+    kept = [
+        (fd, text) for text, fds in passed_on.items() for fd in fds if not text.startswith("http:")
+    ]
+    listeners = [_taken_over(fd, text) for fd, text in kept]
+    for _, text in kept:
+        passed_on.pop(text, None)
+    return listeners
+
+
+def close_passed_on(http: str | None) -> None:
+    """Close sockets that the process had bound before and no longer listens on.
+
+    The one for HTTP at this address is taken later.
+    """
+    for text in [text for text in passed_on if text != f"http:{http}"]:
+        for fd in passed_on.pop(text):
+            _taken_over(fd, text).close()
+
+
+def _taken_over(fd: int, text: str) -> Listener:
+    sock = socket.socket(fileno=fd)
+    file = None
+    path = sock.getsockname() if sock.family == socket.AF_UNIX else ""
+    if isinstance(path, str) and path and os.path.exists(path):
+        from gfcgi.process.unix import SocketFile
+
+        file = SocketFile.at(path)
+    return Listener(sock, name_of(sock), file=file, came_as=text)
+
+
 def adopt_all(fds: Iterable[int]) -> list[Listener]:
-    """Take over sockets that are known to listen."""
-    return [_inherited(fd) for fd in fds]
+    """Take over sockets that are known to listen. Raises ConfigError for one not to be served."""
+    try:
+        return [_inherited(fd) for fd in fds]
+    except ValueError as error:
+        raise ConfigError(str(error), option="bind") from None
 
 
 def private_listener(options: Options) -> Listener:
-    """A UNIX socket that only this user can reach."""
+    """A UNIX socket that only this user can reach. Raises: ConfigError."""
     from gfcgi.process.unix import listen_privately
 
-    sock, file = listen_privately(options)
+    try:
+        sock, file = listen_privately(options)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        place = f" {error.filename}" if error.filename else ""
+        raise ConfigError(
+            f"no UNIX socket can be made in the temporary directory{place}: {reason};"
+            " TMPDIR says another directory, best a short one",
+            option="http",
+            source=options.source_of("http"),
+        ) from None
     return Listener(sock, name_of(sock), file=file)
 
 
@@ -81,7 +142,13 @@ def _close(listeners: Iterable[Listener]) -> None:
 def _inherited(fd: int) -> Listener:
     sock = adopt(fd)
     name = f"{name_of(sock)} (descriptor {fd})"
-    return Listener(sock, name, inherited=True, fleeting=fd == FCGI_LISTENSOCK_FILENO)
+    return Listener(
+        sock,
+        name,
+        inherited=True,
+        removed_on_stop=fd == FCGI_LISTENSOCK_FILENO,
+        came_as=f"fd:{fd}",
+    )
 
 
 def _listen(text: str, options: Options) -> list[Listener]:

@@ -13,22 +13,27 @@ import os
 import pwd
 import socket
 import stat
-import struct
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
 from gfcgi.addresses import UnixAddress
 from gfcgi.errors import ConfigError
 from gfcgi.options import Options
+from gfcgi.sockets import peer_credentials
 
 __all__ = ["SocketFile", "listen_privately", "listen_unix"]
 
 LOCK_SECONDS: Final = 5.0
 """How long another process may hold the directory's lock; binding takes it milliseconds."""
+
+_DESCRIPTORS: Final = "/proc/self/fd"
+"""Its entries lead to the very files that are open, whatever has their names by now (proc(5))."""
+
+_REPLACED: Final = "somebody removed the socket's file or put another one in its place"
 
 
 @dataclass(frozen=True)
@@ -79,12 +84,16 @@ def listen_unix(address: UnixAddress, options: Options) -> tuple[socket.socket, 
 
 
 def listen_privately(options: Options) -> tuple[socket.socket, SocketFile]:
-    """Listen on a UNIX socket in a new directory that only this user can enter."""
+    """Listen on a UNIX socket in a new directory that only this user can enter. Raises OSError."""
     directory = tempfile.mkdtemp(prefix="gfcgi-")
     address = UnixAddress(f"{directory}/fastcgi.sock")
     try:
         sock = _bind(address, options, private=True)
         return sock, SocketFile.at(address.path, directory)
+    except OSError as error:
+        os.rmdir(directory)
+        error.filename = directory  # a path that is too long is not named
+        raise
     except BaseException:
         os.rmdir(directory)
         raise
@@ -96,8 +105,7 @@ def _refused(reason: str, address: UnixAddress, options: Options) -> ConfigError
 
 @contextmanager
 def _directory_locked(path: str) -> Iterator[None]:
-    """Of two processes that start at once, neither shall take the other's socket file for stale
-    in the moment when it is bound and does not listen yet."""
+    """Lock the directory: a socket that is bound but does not listen yet looks stale."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except PermissionError:
@@ -105,7 +113,7 @@ def _directory_locked(path: str) -> Iterator[None]:
         return
     try:
         deadline = time.monotonic() + LOCK_SECONDS
-        while time.monotonic() < deadline:  # who holds it for longer is not binding a socket
+        while time.monotonic() < deadline:  # a process that holds it for longer is not binding
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
@@ -141,29 +149,37 @@ def _make_way(address: UnixAddress, options: Options) -> None:
 
 
 def _listening_process(connected: socket.socket) -> str:
-    """Who listens at the other end, as the kernel says (SO_PEERCRED, unix(7))."""
-    layout = struct.Struct("iII")
-    pid, uid, _ = layout.unpack(
-        connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, layout.size)
-    )
+    """Name who listens at the other end."""
+    peer = peer_credentials(connected)
+    if peer is None:
+        return "another process"
     try:
-        return f"process {pid} of {pwd.getpwuid(uid).pw_name} (uid {uid})"
+        return f"process {peer.pid} of {pwd.getpwuid(peer.uid).pw_name} (uid {peer.uid})"
     except KeyError:
-        return f"process {pid} of uid {uid}"
+        return f"process {peer.pid} of uid {peer.uid}"
 
 
 def _bind(address: UnixAddress, options: Options, *, private: bool = False) -> socket.socket:
-    """Bind, give the file its owner and mode, and only then listen: nobody gets in before."""
+    """Bind, give the file its mode and owner, and only then listen: nobody gets in before."""
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    mode = None if address.abstract or private else options.socket_mode
     try:
-        sock.bind(address.sockaddr)
+        with _files_made_with(mode):
+            sock.bind(address.sockaddr)
         try:
             if not address.abstract and not private:
-                _hand_over(address.path, options)
+                try:
+                    _hand_over(address, options)
+                except FileNotFoundError:
+                    raise _refused(_REPLACED, address, options) from None
+                except NotImplementedError:  # Linux without /proc
+                    reason = "the directory's ACL gives the socket's file another mode"
+                    raise _refused(reason, address, options) from None
             sock.listen(options.backlog)
         except BaseException:
             if not address.abstract:
-                os.unlink(address.path)
+                with suppress(OSError):
+                    os.unlink(address.path)
             raise
     except BaseException:
         sock.close()
@@ -171,15 +187,71 @@ def _bind(address: UnixAddress, options: Options, *, private: bool = False) -> s
     return sock
 
 
-def _hand_over(path: str, options: Options) -> None:
-    if options.socket_owner is not None:
-        uid = _number_of(options.socket_owner, "socket_owner", options)
-        _chown(path, uid, -1, "socket_owner", options)
-    if options.socket_group is not None:
-        gid = _number_of(options.socket_group, "socket_group", options)
-        _chown(path, -1, gid, "socket_group", options)
-    if options.socket_mode is not None:
-        os.chmod(path, options.socket_mode)
+@contextmanager
+def _files_made_with(mode: int | None) -> Iterator[None]:
+    """Let sockets that the body binds have this mode from the first moment; None: as it comes."""
+    if mode is None:
+        yield
+        return
+    before = os.umask(0o777 & ~mode)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+def _hand_over(address: UnixAddress, options: Options) -> None:
+    """Give the file to its owner and group.
+
+    The owner of the directory may put a link or another file in its place at any moment, and root
+    must not give that away. So the file is opened, looked at, and changed by its descriptor.
+    """
+    to_whom = (options.socket_owner, options.socket_group)
+    if options.socket_mode is None and to_whom == (None, None):
+        return
+    with _opened(address.path) as file:
+        status = os.fstat(file) if isinstance(file, int) else os.lstat(file)
+        mode = options.socket_mode
+        if mode == stat.S_IMODE(status.st_mode):
+            mode = None
+        if mode is None and to_whom == (None, None):
+            return
+        # A second name is a hard link: to another socket of ours, maybe.
+        ours = status.st_uid == os.geteuid() and status.st_nlink == 1
+        if not (stat.S_ISSOCK(status.st_mode) and ours):
+            raise _refused(_REPLACED, address, options)
+        if mode is not None:  # the directory's ACL decided, and not the umask
+            _change_mode(file, mode)
+        if options.socket_owner is not None:
+            uid = _number_of(options.socket_owner, "socket_owner", options)
+            _chown(file, uid, -1, "socket_owner", address, options)
+        if options.socket_group is not None:
+            gid = _number_of(options.socket_group, "socket_group", options)
+            _chown(file, -1, gid, "socket_group", address, options)
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[int | str]:
+    """A descriptor that stands for the file itself, and for a link itself.
+
+    Where the system has none, it is the path.
+    """
+    flags = getattr(os, "O_PATH", None)
+    if flags is None or not os.path.isdir(_DESCRIPTORS):
+        yield path
+        return
+    fd = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _change_mode(file: int | str, mode: int) -> None:
+    if isinstance(file, int):
+        os.chmod(f"{_DESCRIPTORS}/{file}", mode)
+    else:
+        os.chmod(file, mode, follow_symlinks=False)
 
 
 def _number_of(name: str, option: str, options: Options) -> int:
@@ -196,12 +268,36 @@ def _number_of(name: str, option: str, options: Options) -> int:
         ) from None
 
 
-def _chown(path: str, uid: int, gid: int, option: str, options: Options) -> None:
+def _chown(
+    file: int | str, uid: int, gid: int, option: str, address: UnixAddress, options: Options
+) -> None:
     try:
-        os.chown(path, uid, gid)
+        if isinstance(file, int):  # fchown(2) takes no descriptor that is a path alone
+            os.chown(f"{_DESCRIPTORS}/{file}", uid, gid)
+        else:
+            os.chown(file, uid, gid, follow_symlinks=False)
     except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise ConfigError(
-            f"{getattr(options, option)}: {path} cannot be given away: {error}",
+            f"{getattr(options, option)}: {address.path} cannot be given away: {reason}"
+            + (_what_users_can_do() if isinstance(error, PermissionError) else ""),
             option=option,
             source=options.source_of(option),
         ) from None
+
+
+def _what_users_can_do() -> str:
+    """Only root can give any file to anybody; what is left for everybody else."""
+    if os.geteuid() == 0:
+        return ""
+    groups = []
+    for gid in sorted({os.getegid(), *os.getgroups()}):
+        try:
+            groups.append(grp.getgrgid(gid).gr_name)
+        except KeyError:
+            groups.append(str(gid))
+    return (
+        f"; only root can do that. Your own groups work with --socket-group: {', '.join(groups)};"
+        " or start it as the Web server's user, or let everybody in with --socket-mode 0666 in a"
+        " directory that only the Web server and you can enter"
+    )

@@ -72,16 +72,22 @@ _DEAD: Final = State.DEAD
 class ApplicationConnection(Responses):
     """The application's core.
 
-    It gives BeginRequest, Stdin, Data, AbortRequest, GetValues and UnknownType; it sends Stdout,
-    Stderr, EndRequest, GetValuesResult and UnknownType. ``send`` returns buffers that are to be
-    written whole and in their order, without those of another call in between.
+    ``next_event`` gives BeginRequest, Stdin, Data, AbortRequest, GetValues and UnknownType.
+    ``send`` takes Stdout, Stderr, EndRequest, GetValuesResult and UnknownType. Write the buffers
+    that ``send`` returns whole and in their order, with nothing of another call in between.
+
+    ``max_params_bytes`` and ``max_params_pairs`` bound a request's PARAMS, in bytes of the encoded
+    stream (§5.2) and in name-value pairs (§3.4); ``max_concurrent_requests`` bounds the requests
+    that are active at once on the transport connection (§5.5), where 1 means no multiplexing.
+    ``next_event`` raises LimitExceeded for the request that goes beyond one of them.
     """
 
     __slots__ = (
-        "_ignored_bytes",
+        "_in_params",
         "_max_concurrent_requests",
         "_max_params_bytes",
         "_max_params_pairs",
+        "ignored_bytes",
     )
 
     _STREAMS = frozenset({_PARAMS, _STDIN, _DATA})
@@ -94,24 +100,54 @@ class ApplicationConnection(Responses):
         max_concurrent_requests: int = limits.MAX_CONCURRENT_REQUESTS_PER_CONNECTION,
     ) -> None:
         super().__init__()
-        self._ignored_bytes = 0
+        self.ignored_bytes = 0
+        """Bytes of streams dropped for inactive request ids (§3.3) since the last BEGIN_REQUEST."""
+        self._in_params: dict[int, ActiveRequest] = {}
         self._max_params_bytes = max_params_bytes
         self._max_params_pairs = max_params_pairs
         self._max_concurrent_requests = max_concurrent_requests
 
     @property
     def receiving_params(self) -> bool:
-        """Whether a request has begun whose PARAMS are not complete, or a record is incomplete."""
+        """Whether a request's PARAMS (§5.2) or a record (§3.3) have begun and are not complete."""
         if self.has_buffered_data:
             return True
         return any(request.state is State.PARAMS for request in self._active.values())
 
     @property
-    def ignored_bytes(self) -> int:
-        """Stream bytes dropped for inactive request ids since the last BEGIN_REQUEST."""
-        return self._ignored_bytes
+    def anything_incomplete(self) -> bool:
+        """Whether a record or a request's PARAMS have begun, and may not be complete.
+
+        False is certain; after True, ``in_record`` and ``incomplete_params`` say what it is.
+        """
+        return (
+            self._offset != len(self._buffer)
+            or self._content_left != 0
+            or self._skip != 0
+            or bool(self._in_params)
+        )
+
+    @property
+    def incomplete_params(self) -> list[int]:
+        """The ids of the requests that have begun and whose PARAMS are not complete."""
+        waiting = self._in_params
+        if not waiting:
+            return []
+        over = [
+            request_id
+            for request_id, request in waiting.items()
+            if request.state is not State.PARAMS or self._active.get(request_id) is not request
+        ]
+        for request_id in over:
+            del waiting[request_id]
+        return list(waiting)
 
     def receive_eof(self) -> None:
+        """Take the end of the transport connection (end of file); its active requests are lost.
+
+        Raises: RemoteProtocolError if the end came in the middle of a record (§3.3) or of a
+        request's PARAMS (§5.2).
+        """
         super().receive_eof()
         for request_id, request in self._active.items():
             if request.state is State.PARAMS:
@@ -126,7 +162,7 @@ class ApplicationConnection(Responses):
         if request is None:
             if request_id == NULL_REQUEST_ID:
                 raise self._null_request_id(record_type)
-            self._ignored_bytes += length
+            self.ignored_bytes += length
             return False
         state = request.state
         if state is _DEAD:
@@ -143,9 +179,12 @@ class ApplicationConnection(Responses):
             return Stdin(request_id, piece)
         if record_type == _DATA:
             return Data(request_id, piece)
-        request.block_bytes += len(piece)
-        if request.block_bytes > self._max_params_bytes:
+        block = request.block
+        if block is None:
+            block = request.block = bytearray()
+        if len(block) + len(piece) > self._max_params_bytes:
             request.state = State.DEAD
+            request.block = None
             raise LimitExceeded(
                 "PARAMS are too long",
                 limit="max_params_bytes",
@@ -154,7 +193,7 @@ class ApplicationConnection(Responses):
                 request_id=request_id,
                 http_status="431 Request Header Fields Too Large",
             )
-        request.block.append(piece)
+        block += piece
         return None
 
     def _record(self, record_type: int, request_id: int, content: bytes) -> Event | None:
@@ -178,8 +217,8 @@ class ApplicationConnection(Responses):
             return Stdin(request_id, b"")
         if record_type == _DATA:
             return Data(request_id, b"")
-        block = b"".join(request.block)
-        request.block = []
+        block = b"" if request.block is None else bytes(request.block)
+        request.block = None
         return self._params_complete(request_id, request, block)
 
     def _params_at_once(self, request_id: int, request: ActiveRequest) -> Event | None:
@@ -237,7 +276,7 @@ class ApplicationConnection(Responses):
                 f"BEGIN_REQUEST of {len(content)} bytes, where 8 are due",
                 section="5.1",
             )
-        self._ignored_bytes = 0
+        self.ignored_bytes = 0
         role, flags = BEGIN_REQUEST_BODY.unpack(content)
         request = ActiveRequest(role, keep_conn=bool(flags & KEEP_CONN))
         others = len(self._active)
@@ -265,7 +304,10 @@ class ApplicationConnection(Responses):
                 ),
                 http_status="503 Service Unavailable",
             )
-        return self._params_at_once(request_id, request)
+        event = self._params_at_once(request_id, request)
+        if event is None:
+            self._in_params[request_id] = request
+        return event
 
     def _management_record(self, record_type: int, content: bytes) -> Event | None:
         if record_type == _GET_VALUES:

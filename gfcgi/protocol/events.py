@@ -35,7 +35,7 @@ Bytes = bytes | bytearray | memoryview
 
 
 class NeedData(Enum):
-    """The type of NEED_DATA, which ``next_event`` answers until more bytes are received."""
+    """The type of NEED_DATA, which ``next_event`` returns until more bytes are received."""
 
     NEED_DATA = "NEED_DATA"
 
@@ -47,9 +47,10 @@ NEED_DATA: Final = NeedData.NEED_DATA
 class BeginRequest:
     """A request and its complete params: BEGIN_REQUEST (§5.1) and the whole PARAMS stream (§5.2).
 
-    ``params`` maps names to values, both str in latin-1; ``repeated`` holds, in order, the pairs
-    whose name ``params`` has already. ``role`` is a Role: for any other number the core answers
-    by itself with an error.
+    ``request_id`` is 1 to 65535. ``role`` is the number of a Role (§6); the application's core
+    raises RemoteProtocolError for any other. ``keep_conn`` says that the transport connection stays
+    open after the request. ``params`` maps names to values, both str in latin-1, one character for
+    each byte; ``repeated`` holds, in order, the pairs whose name ``params`` has already.
     """
 
     request_id: int
@@ -77,14 +78,17 @@ class BeginRequest:
 
 @dataclass(slots=True)
 class AbortRequest:
-    """The Web server gives the request up (§5.4). It may come before any BeginRequest was given."""
+    """The Web server gives the request up (§5.4).
+
+    It may come before any BeginRequest was given. An application still sends an EndRequest.
+    """
 
     request_id: int
 
 
 @dataclass(slots=True, init=False)
 class StreamEvent:
-    """A piece of a stream; empty ``data`` is the stream's end.
+    """A piece of a stream: ``data`` is bytes-like; empty, it is the stream's end (§3.3).
 
     A long piece from the application's core is a memoryview of what was received.
     """
@@ -98,32 +102,48 @@ class StreamEvent:
 
 
 class Stdin(StreamEvent):
-    """Of the request's body, from the Web server (§5.3)."""
+    """A piece of the request's body, from the Web server (§5.3).
+
+    ``data`` is bytes or a memoryview of any length; empty, it is the end of the body.
+    """
 
     __slots__ = ()
 
 
 class Data(StreamEvent):
-    """Of the file that a Filter filters, from the Web server (§5.3)."""
+    """A piece of the file that a Filter filters, from the Web server (§5.3, §6.4).
+
+    ``data`` is bytes or a memoryview of any length; empty, it is the end of the file.
+    """
 
     __slots__ = ()
 
 
 class Stdout(StreamEvent):
-    """Of the response, from the application (§5.3)."""
+    """A piece of the response, from the application (§5.3).
+
+    ``data`` is bytes-like of any length; empty, it is the end of the response.
+    """
 
     __slots__ = ()
 
 
 class Stderr(StreamEvent):
-    """Of the application's error output (§5.3)."""
+    """A piece of the application's error output (§5.3).
+
+    ``data`` is bytes-like of any length; empty, it is the end of the output.
+    """
 
     __slots__ = ()
 
 
 @dataclass(slots=True)
 class EndRequest:
-    """The request is over (§5.5). The transport connection stays open if keep_conn was set."""
+    """The request is over (§5.5). The transport connection stays open if keep_conn was set.
+
+    ``app_status`` is a number of 0 to 4294967295 as a CGI program's exit status,
+    ``protocol_status`` the number of a ProtocolStatus.
+    """
 
     request_id: int
     app_status: int = 0
@@ -132,14 +152,20 @@ class EndRequest:
 
 @dataclass(slots=True)
 class GetValues:
-    """The Web server asks for variables by name (§4.1)."""
+    """The Web server asks for variables by name, such as FCGI_MAX_CONNS (§4.1).
+
+    ``names`` are str in latin-1.
+    """
 
     names: tuple[str, ...]
 
 
 @dataclass(slots=True)
 class GetValuesResult:
-    """The application's answer: the variables that it knows (§4.1)."""
+    """The application's answer: the variables that it knows (§4.1).
+
+    ``values`` maps names to values, both str in latin-1.
+    """
 
     values: dict[str, str]
 
@@ -148,7 +174,7 @@ class GetValuesResult:
 class UnknownType:
     """A management record of a type that is not understood (§4.2).
 
-    Given by the application's core, it is to be sent back as it is.
+    ``record_type`` is 0 to 255. Send what the application's core gives back as it is.
     """
 
     record_type: int

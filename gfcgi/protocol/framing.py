@@ -42,7 +42,16 @@ class Connection(ABC):
     pulling is backpressure: nothing is done with bytes before they are pulled.
     """
 
-    __slots__ = ("_buffer", "_content_left", "_failure", "_offset", "_request_id", "_skip", "_type")
+    __slots__ = (
+        "_buffer",
+        "_content_left",
+        "_failure",
+        "_offset",
+        "_request_id",
+        "_skip",
+        "_type",
+        "records_begun",
+    )
 
     _STREAMS: ClassVar[frozenset[int]]
     """The record types whose content may be handed on in pieces."""
@@ -55,9 +64,15 @@ class Connection(ABC):
         self._content_left = 0
         self._skip = 0
         self._failure: RemoteProtocolError | None = None
+        self.records_begun = 0
+        """Tells an incomplete record from the next one: it changes between any two of them."""
 
     def receive_data(self, data: bytes) -> None:
-        """Take bytes that arrived on the transport connection."""
+        """Take bytes that arrived on the transport connection, cut anywhere.
+
+        They are kept until ``next_event`` has used them up, and never changed. Raises nothing:
+        what is wrong with them ``next_event`` says.
+        """
         if self._offset == len(self._buffer):
             self._buffer = data
         else:
@@ -66,27 +81,29 @@ class Connection(ABC):
 
     @property
     def has_buffered_data(self) -> bool:
-        """Whether bytes were received that no event has used up yet."""
+        """Whether ``next_event`` has not used up all bytes that were received."""
         return self._offset != len(self._buffer)
 
     @property
     def in_record(self) -> bool:
-        """Whether a record has begun to arrive and is not complete."""
-        return bool(self._content_left or self._skip) or self.has_buffered_data
+        """Whether a record (§3.3) has begun to arrive and is not complete."""
+        return self._offset != len(self._buffer) or bool(self._content_left or self._skip)
 
     def receive_eof(self) -> None:
-        """Take the end of the transport connection; whatever was active on it is lost.
+        """Take the end of the transport connection (end of file); its active requests are lost.
 
-        Raises: RemoteProtocolError if it came in the middle of a record (§3.3) or of PARAMS.
+        Raises: RemoteProtocolError if the end came in the middle of a record (§3.3).
         """
         if self.in_record:
             raise self._fail("the transport connection ended in the middle of a record", "3.3")
 
     def next_event(self) -> NextEvent:
-        """Return the next event that the received bytes make, or NEED_DATA.
+        """Return the next event that the received bytes make, or NEED_DATA if they make none yet.
 
-        Raises: RemoteProtocolError; after one whose ``fatal`` is the request, go on pulling,
-        after the others every call raises it again.
+        Raises: RemoteProtocolError for malformed input, and its subclass LimitExceeded; their
+        ``section`` says what was broken. After one whose ``fatal`` is ``Fatal.REQUEST``, go on
+        pulling: the other requests are not concerned. After any other the transport connection is
+        of no more use, and every call raises the same error again.
         """
         while True:
             event: Event | None
@@ -109,6 +126,10 @@ class Connection(ABC):
                 start = offset + HEADER_BYTES
                 available = len(self._buffer) - start
                 if available < 0:
+                    if available == -HEADER_BYTES:
+                        # A request that waits would keep the bytes of its params here.
+                        self._buffer = b""
+                        self._offset = 0
                     return NEED_DATA
                 version, record_type, request_id, length, padding = HEADER.unpack_from(
                     self._buffer, offset
@@ -121,12 +142,14 @@ class Connection(ABC):
                         return NEED_DATA
                     self._offset = start + length
                     self._skip = padding
+                    self.records_begun += 1
                     event = self._record(
                         record_type, request_id, self._buffer[start : start + length]
                     )
                 else:
                     self._offset = start
                     self._skip = length + padding
+                    self.records_begun += 1
                     if self._accepts(record_type, request_id, length):
                         self._skip = padding
                         self._type = record_type

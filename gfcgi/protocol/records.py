@@ -39,7 +39,7 @@ KEEP_CONN: Final = 1
 
 
 class RecordType(IntEnum):
-    """Values of a header's ``type`` (Appendix A)."""
+    """Values of a record header's ``type`` (§3.3, §8)."""
 
     BEGIN_REQUEST = 1
     ABORT_REQUEST = 2
@@ -87,7 +87,7 @@ PADDING: Final = tuple(bytes(length) for length in range(8))
 
 
 def encode_record(record_type: int, request_id: int, content: bytes) -> bytes:
-    """Return one whole record with padding; ``content`` is at most MAX_CONTENT_BYTES bytes."""
+    """Return one whole record with padding (§3.3); ``content`` is at most 65535 bytes."""
     length = len(content)
     padding = -length & 7
     header = HEADER.pack(VERSION_1, record_type, request_id, length, padding)

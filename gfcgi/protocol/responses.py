@@ -46,7 +46,6 @@ class ActiveRequest:
 
     __slots__ = (
         "block",
-        "block_bytes",
         "keep_conn",
         "role",
         "state",
@@ -59,8 +58,8 @@ class ActiveRequest:
         self.role = role
         self.keep_conn = keep_conn
         self.state = State.PARAMS
-        self.block: list[Bytes] = []
-        self.block_bytes = 0
+        self.block: bytearray | None = None
+        """What has come of PARAMS in pieces: one object, because a record may have one byte."""
         self.stdout_ended = False
         self.stderr_begun = False
         self.stderr_ended = False
@@ -79,26 +78,34 @@ class Responses(Connection):
 
     @property
     def active_requests(self) -> int:
-        """Requests begun and not ended."""
+        """How many requests have begun and not ended (§3.3)."""
         return len(self._active)
 
     @property
     def should_close(self) -> bool:
-        """Whether closing is ours: no request is active, and one ended without KEEP_CONN (§3.5)."""
+        """Whether the application must close the transport connection (§3.5).
+
+        It must when no request is active and one has ended that came without KEEP_CONN.
+        """
         return self._close_wanted and not self._active
 
     @property
     def input_was_lost(self) -> bool:
-        """Whether a request ended while the Web server may still have been sending for it."""
+        """Whether a request ended while the Web server may still have been sending for it (§5.3).
+
+        Then a close that does not read the rest first may reset the connection, and the Web server
+        may lose the response.
+        """
         return self._input_lost
 
     def send(self, event: object) -> list[Bytes]:
         """Return the buffers to write for an event that an application sends.
 
-        Long stream data is referred to, not copied.
+        ``event`` is a Stdout, Stderr, EndRequest, GetValuesResult or UnknownType. Long stream data
+        is referred to, not copied: do not change it before the buffers are written.
 
-        Raises: LocalProtocolError for a request that is not active, a stream that has ended, or
-        values that no record can hold.
+        Raises: LocalProtocolError for any other event, a request that is not active (§3.3), a
+        stream that has ended (§3.3), or values that no record can hold (§4.1, §4.2, §5.5).
         """
         if isinstance(event, Stdout):
             return self.send_stdout(event.request_id, event.data)
@@ -125,7 +132,12 @@ class Responses(Connection):
         raise LocalProtocolError(f"an application does not send {event!r}", section="8")
 
     def send_stdout(self, request_id: int, data: Bytes) -> list[Bytes]:
-        """As ``send(Stdout(request_id, data))``."""
+        """Do what ``send(Stdout(request_id, data))`` does.
+
+        ``data`` is bytes of the response, of any length; empty, it ends the stream (§5.3).
+
+        Raises: LocalProtocolError, as ``send`` does.
+        """
         request = self._sendable(request_id)
         if request.stdout_ended:
             raise self._has_ended("STDOUT", request_id)
@@ -137,8 +149,10 @@ class Responses(Connection):
     def send_stdout_header(self, request_id: int, length: int) -> tuple[bytes, bytes]:
         """Return header and padding of a STDOUT record whose content is written by other means.
 
-        ``length`` is 1 to MAX_CONTENT_BYTES bytes; so much must come between the two.
-        Raises: LocalProtocolError.
+        ``length`` is 1 to 65535 bytes; write exactly as many between the two, by sendfile for one.
+
+        Raises: LocalProtocolError for another length (§3.3), a request that is not active, or a
+        stream that has ended.
         """
         if self._sendable(request_id).stdout_ended:
             raise self._has_ended("STDOUT", request_id)
@@ -166,10 +180,14 @@ class Responses(Connection):
         app_status: int = 0,
         protocol_status: int = ProtocolStatus.REQUEST_COMPLETE,
     ) -> list[Bytes]:
-        """End a request: the last of STDOUT, the ends of its streams, and END_REQUEST.
+        """End a request (§5.5): return the last of STDOUT, the ends of its streams, END_REQUEST.
 
-        They belong into one write, because some Web servers mistake anything less for a broken
-        answer. The request is not active any more.
+        ``data`` is the last bytes of the response, ``app_status`` a number of 0 to 4294967295 as a
+        CGI program's exit status, ``protocol_status`` a ProtocolStatus. Write the buffers at once:
+        some Web servers take anything less for a broken answer. The request is not active any more.
+
+        Raises: LocalProtocolError for a request that is not active, a number that is out of range,
+        or ``data`` after the end of STDOUT.
         """
         request = self._sendable(request_id)
         if len(data) and request.stdout_ended:
@@ -203,6 +221,20 @@ class Responses(Connection):
         if request.state is not State.COMPLETE:
             self._input_lost = True
         return buffers
+
+    def send_abort(self, request_id: int) -> list[Bytes]:
+        """Return what makes a Web server give up the response; close the connection after it.
+
+        It is ABORT_REQUEST, which an application may not send (§5.4). nginx breaks its own response
+        off for it, but takes the mere end of a connection for the end of the response. The request
+        is not active any more.
+
+        Raises: LocalProtocolError for a request that is not active.
+        """
+        self._sendable(request_id)
+        del self._active[request_id]
+        self._close_wanted = True
+        return [encode_record(RecordType.ABORT_REQUEST, request_id, b"")]
 
     def _sendable(self, request_id: int) -> ActiveRequest:
         request = self._active.get(request_id)

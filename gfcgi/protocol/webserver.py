@@ -57,9 +57,11 @@ class _Request:
 
 
 class WebServerConnection(Connection):
-    """The Web server's core: gives Stdout, Stderr, EndRequest, GetValuesResult and UnknownType.
+    """The Web server's core.
 
-    It sends BeginRequest, Stdin, Data, AbortRequest and GetValues.
+    ``next_event`` gives Stdout, Stderr, EndRequest, GetValuesResult and UnknownType. ``send`` takes
+    BeginRequest, Stdin, Data, AbortRequest and GetValues. Write the buffers that ``send`` returns
+    whole and in their order, with nothing of another call in between.
     """
 
     __slots__ = ("_active",)
@@ -72,11 +74,15 @@ class WebServerConnection(Connection):
 
     @property
     def active_requests(self) -> int:
-        """Requests begun whose END_REQUEST has not come."""
+        """How many requests have begun whose END_REQUEST has not come (§5.5)."""
         return len(self._active)
 
     def receive_eof(self) -> None:
-        """As for the application's side; the end also is an error while requests are active."""
+        """Take the end of the transport connection (end of file).
+
+        Raises: RemoteProtocolError if the end came in the middle of a record (§3.3), or while
+        requests are active (§5.5).
+        """
         super().receive_eof()
         if self._active:
             raise self._fail("the transport connection ended before END_REQUEST", "5.5")
@@ -130,10 +136,13 @@ class WebServerConnection(Connection):
     def send(self, event: object) -> list[Bytes]:
         """Return the buffers to write for an event that a Web server sends.
 
-        Long stream data is referred to, not copied.
+        ``event`` is a BeginRequest, Stdin, Data, AbortRequest or GetValues. Long stream data is
+        referred to, not copied: do not change it before the buffers are written.
 
-        Raises: LocalProtocolError for a request id that is in use or not, a stream that has
-        ended, or names and values that cannot be encoded.
+        Raises: LocalProtocolError for any other event, a BeginRequest whose request id is in use
+        or not 1 to 65535 (§3.3) or whose role does not exist (§6), any other event for a request
+        that is not active, a stream that has ended or that the role does not have, or names and
+        values that cannot be encoded (§3.4, §4.1).
         """
         if isinstance(event, BeginRequest):
             return self._begin_request(event)

@@ -1,4 +1,4 @@
-"""The gevent side: transport connections, a greenlet for each and for each of their requests."""
+"""The gevent side: it accepts transport connections, and runs each request in a greenlet."""
 
 from gfcgi.server.server import Server
 

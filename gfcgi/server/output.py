@@ -1,7 +1,8 @@
-"""What is written on a transport connection: whole records, one greenlet at a time.
+"""What is written on a transport connection, one greenlet at a time.
 
-Multiplexed responses interleave record by record. Each record is made with the lock held, not
-while waiting for it: its request may be aborted meanwhile, and its id be another's.
+Multiplexed responses interleave record by record. Take ``lock`` before a record is made, not only
+before it is written: a request may be aborted while it waits for the lock, and then its id may
+belong to another request.
 """
 
 from __future__ import annotations
@@ -15,14 +16,11 @@ from gevent.hub import get_hub
 from gevent.lock import Semaphore
 
 from gfcgi.errors import RequestAborted
-from gfcgi.protocol import Stderr
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from gfcgi.protocol import ApplicationConnection
     from gfcgi.protocol.events import Bytes
-    from gfcgi.server.request import ServerRequest
     from gfcgi.server.transport import Transport
 
 __all__ = ["Output"]
@@ -31,103 +29,91 @@ _MSG_MORE: Final = getattr(socket, "MSG_MORE", 0)
 
 
 def _ignore(reason: str) -> None:
-    """Stands in for the connection once that is closed."""
+    """Replaces ``on_lost`` when the connection is closed."""
 
 
 class Output:
-    """Writes records; every method but ``send`` takes ``lock``, and may switch greenlets.
+    """Writes buffers to the Web server; knows nothing of requests.
 
-    ``give_up`` is called with a reason when the Web server turns out not to read any more.
+    ``on_lost`` is called with a reason when the Web server turns out not to read any more.
     """
 
-    __slots__ = ("_core", "_give_up", "_transport", "closed", "lock")
+    __slots__ = ("_on_lost", "_transport", "closed", "lock")
 
-    def __init__(
-        self,
-        core: ApplicationConnection,
-        transport: Transport,
-        give_up: Callable[[str], None],
-    ) -> None:
-        self._core = core
+    def __init__(self, transport: Transport, on_lost: Callable[[str], None]) -> None:
         self._transport = transport
-        self._give_up = give_up
+        self._on_lost = on_lost
         self.lock = Semaphore()
         self.closed = False
 
-    def write(self, request: ServerRequest, data: Bytes) -> None:
-        """Write bytes of a request's STDOUT. Raises: RequestAborted."""
-        with self.lock:
-            request.check()
-            held = self.held_errors(request)
-            buffers = self._core.send_stdout(request.request_id, data)
-            self.send(held + buffers if held else buffers)
-        self._transport.give_way()
-
-    def held_errors(self, request: ServerRequest) -> list[Bytes]:
-        """Return records with what a request has kept back of its STDERR; the lock is held."""
-        if not request.held_errors:
-            return []
-        held, request.held_errors = request.held_errors, b""
-        return self._core.send(Stderr(request.request_id, held))
-
-    def write_error(self, request: ServerRequest, data: Bytes) -> None:
-        """Write bytes of a request's STDERR. Raises: RequestAborted."""
-        with self.lock:
-            request.check()
-            self.send(self._core.send(Stderr(request.request_id, data)))
-
-    def write_file(self, request: ServerRequest, fileno: int, offset: int, length: int) -> None:
-        """Write one STDOUT record with a region of a file. Raises: RequestAborted, OSError."""
-        with self.lock:
-            request.check()
-            transport = self._transport
-            held = self.held_errors(request)
-            header, padding = self._core.send_stdout_header(request.request_id, length)
-            whole = False
-            try:
-                transport.send([*held, header], _MSG_MORE)
-                transport.send_file(fileno, offset, length)
-                if padding:
-                    transport.send([padding])
-                whole = True
-            except EOFError as end:
-                raise OSError(str(end)) from end
-            except (ConnectionError, TimeoutError) as error:
-                raise self._lost(error) from error
-            finally:
-                if not whole:
-                    # A record was promised and cannot be completed: nothing can follow it.
-                    transport.shut_down()
-        transport.give_way()
-
-    def write_records(self, buffers: Sequence[Bytes]) -> None:
-        """Write what concerns no running request. Raises: RequestAborted."""
-        with self.lock:
-            if self.closed:
-                raise RequestAborted("the transport connection is closed")
-            self.send(buffers)
+    def leave(self) -> None:
+        """Send nothing any more. Whoever has the lock does not exist in this process."""
+        self.closed = True
+        self.lock = Semaphore()
 
     def send(self, buffers: Sequence[Bytes]) -> None:
-        """Write whole records, waiting where the Web server is slow; the lock is held."""
+        """Write whole records. The caller holds the lock.
+
+        May switch greenlets. Raises: RequestAborted.
+        """
         try:
             self._transport.send(buffers)
         except OSError as error:
             raise self._lost(error) from error
         except BaseException:
-            # A gevent.Timeout of the application's, or it was killed; its record must be completed.
+            # The application was killed, or has a gevent.Timeout. Its record must be completed.
             rest = greenlet.greenlet(self._complete, get_hub())
             get_hub().loop.run_callback(rest.switch)
             raise
 
+    def send_file(
+        self, head: list[Bytes], fileno: int, offset: int, count: int, padding: Bytes
+    ) -> None:
+        """Write one record with ``count`` bytes of a file. The caller holds the lock.
+
+        ``head`` ends with the record's header. May switch greenlets. Raises: RequestAborted;
+        OSError if the file cannot be read.
+        """
+        transport = self._transport
+        whole = False
+        try:
+            transport.send(head, _MSG_MORE)
+            transport.send_file(fileno, offset, count)
+            if padding:
+                transport.send([padding])
+            whole = True
+        except EOFError as end:
+            raise OSError(str(end)) from end
+        except (ConnectionError, TimeoutError) as error:
+            raise self._lost(error) from error
+        finally:
+            if not whole:
+                # A record was promised and cannot be completed: nothing can follow it.
+                transport.shut_down()
+
+    def write(self, buffers: Sequence[Bytes]) -> None:
+        """Take the lock and write what concerns no running request.
+
+        May switch greenlets. Raises: RequestAborted.
+        """
+        with self.lock:
+            if self.closed:
+                raise RequestAborted("the transport connection is closed")
+            self.send(buffers)
+
+    def give_way(self) -> None:
+        """Give other greenlets a turn, if writes never wait. Call it without the lock."""
+        self._transport.give_way()
+
     def forget(self) -> None:
-        """Let go of the connection, so that nothing of it waits for the garbage collector."""
-        self._give_up = _ignore
+        """Drop the reference to the connection, so that no garbage collection is needed for it."""
+        self._on_lost = _ignore
 
     def _complete(self) -> None:
         with contextlib.suppress(RequestAborted):
-            self.write_records(())
+            self.write(())
 
     def _lost(self, error: object) -> RequestAborted:
         """Abort everything on this connection: the Web server does not read any more."""
-        self._give_up("the transport connection was lost")
+        self._on_lost("the transport connection was lost")
         return RequestAborted(f"the transport connection was lost: {error}")

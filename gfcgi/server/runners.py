@@ -1,128 +1,57 @@
-"""The greenlets in which requests run: each runs one request after another.
-
-A new greenlet for every request would be simpler, and costs more than all the rest of a small one:
-since CPython 3.11 each maps memory for its frames with its first call and unmaps it with its last.
-So a greenlet whose request is done waits here for the next.
-
-To the applications it is new all the same. What they keep by greenlet ends with the request: their
-context variables, the attributes they set on the greenlet, and what asked to be told of its end,
-as ``gevent.local`` and the patched ``threading`` do.
-"""
+"""What a connection and the server ask of whatever runs the application."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, cast
-
-import greenlet
-from gevent.hub import get_hub
+from collections.abc import Callable, Collection
+from types import FrameType
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from gfcgi.server.request import ServerRequest
+    from gfcgi.wsgi.observed import Observers
 
 __all__ = ["Runners"]
 
 
-class _Runner(greenlet.greenlet):
-    """A greenlet for requests; ``links`` are called, with it, at the end of each."""
+class Runners(Protocol):
+    """Runs every request: in a greenlet, as ``greenlets`` does, or in another kind of thread.
 
-    __slots__ = ("links", "parked")
+    All methods are called in the thread of the hub.
+    """
 
-    links: list[Callable[[greenlet.greenlet], object]]
-    parked: bool
+    when_done: Callable[[], None] | None
+    """Is called in the hub's thread after every request, if it is set."""
+    when_free: Callable[[], None] | None
+    """The same, for whoever waits for a place; a request that fails oddly calls it too."""
+    observers: Observers | None
+    """Whom it tells of requests; None if nobody wants to know."""
 
-    def rawlink(self, callback: Callable[[greenlet.greenlet], object]) -> None:
-        """As of a ``gevent.Greenlet``, but called in this one."""
-        self.links.append(callback)
+    @property
+    def running(self) -> Collection[ServerRequest]:
+        """Requests whose application has been called and has not returned."""
 
-    def call_links(self) -> None:
-        """Tell those who keep something for this greenlet that its request is over."""
-        links = self.links
-        self.links = []
-        for callback in links:
-            callback(self)
-
-
-class Runners:
-    """Calls ``run`` with every request, in a greenlet; belongs to the hub's thread."""
-
-    __slots__ = ("_closed", "_fewest", "_parked", "_run", "running", "when_done")
-
-    def __init__(self, run: Callable[[ServerRequest], None]) -> None:
-        self._run = run
-        self.running: set[ServerRequest] = set()
-        self.when_done: Callable[[], None] | None = None
-        """Called after every request, where it is set."""
-        self._parked: list[_Runner] = []
-        self._fewest = 0
-        """How many have been waiting all the time since the last ``trim``."""
-        self._closed = False
+    @property
+    def current(self) -> ServerRequest | None:
+        """The request whose application is the caller, if there is one."""
 
     @property
     def parked(self) -> int:
-        """Greenlets that wait for a request."""
-        return len(self._parked)
+        """How many greenlets or threads wait for a request."""
 
     def start(self, request: ServerRequest) -> None:
-        """Run a request; called in the hub, returns when it is done or when it first blocks."""
-        if self._parked:
-            runner = self._parked.pop()
-            runner.parked = False
-            if len(self._parked) < self._fewest:
-                self._fewest = len(self._parked)
-        else:
-            runner = _Runner(self._serve, get_hub())
-            runner.links = []
-        request.greenlet = runner
-        runner.switch(request)
+        """Run a request; called in the hub. Returns when the request is done or first blocks."""
 
-    def _serve(self, request: ServerRequest | None) -> None:
-        """The body of each greenlet; None ends it."""
-        own, hub = cast(_Runner, greenlet.getcurrent()), get_hub()
-        # The hub's own looks for a method of this greenlet's that plain ones do not have.
-        switch = greenlet.greenlet.switch
-        run, running, parked = self._run, self.running, self._parked
-        while request is not None:
-            running.add(request)
-            try:
-                run(request)
-            finally:
-                running.discard(request)
-                request.over()
-            request = None
-            own.gr_context = None
-            if own.links:
-                own.call_links()
-            if own.__dict__:
-                own.__dict__.clear()
-            if self.when_done is not None:
-                self.when_done()
-            if self._closed:
-                return
-            parked.append(own)
-            own.parked = True
-            try:
-                # An earlier request may have left somebody behind who switches here.
-                while own.parked:
-                    request = switch(hub)
-            except BaseException:
-                # Something that an earlier request left behind: a gevent.Timeout, for one.
-                if own.parked:
-                    parked.remove(own)
-                raise
+    def frame_of(self, request: ServerRequest) -> FrameType | None:
+        """Where the application of a request is, innermost; None if that is not known."""
+
+    def interrupt(self, request: ServerRequest, error: Exception) -> None:
+        """Raise ``error`` at once where the application is, if that can be done; in the hub."""
+
+    def kill(self, request: ServerRequest) -> None:
+        """End the application of a request soon, if it still runs and can be ended."""
 
     def trim(self) -> None:
-        """End those that were not needed since the last call."""
-        self._end(self._fewest)
-        self._fewest = len(self._parked)
+        """End what waits and was not needed since the last call."""
 
     def close(self) -> None:
-        """End all that wait, and the others with their requests."""
-        self._closed = True
-        self._end(len(self._parked))
-
-    def _end(self, count: int) -> None:
-        for runner in self._parked[:count]:
-            runner.parked = False
-            get_hub().loop.run_callback(runner.switch, None)
-        del self._parked[:count]
+        """End all that wait; each of the others ends with its request."""

@@ -1,1 +1,1 @@
-"""The WSGI bridge (PEP 3333): params into ``environ``, the application's response into STDOUT."""
+"""The WSGI bridge (PEP 3333): params become ``environ``, the application's response STDOUT."""

@@ -1,24 +1,22 @@
-"""Params into the CGI half of ``environ``: what PEP 3333 promises, whatever the Web server sent.
+"""Make the CGI half of ``environ`` out of params, as PEP 3333 promises it, for every Web server.
 
-Values are str in latin-1, one character for each octet, as they came.
+Values are str in latin-1: one character for each octet that the Web server sent.
 """
 
 from __future__ import annotations
 
-import re
-from typing import Any, Final
+from typing import Any
 
+from gfcgi.http_fields import parse_length
 from gfcgi.protocol.params import Pairs
-from gfcgi.wsgi.rules import BadRequest, Rules, is_secure
-from gfcgi.wsgi.webservers import recognise
+from gfcgi.wsgi.webserver_quirks import recognise
+from gfcgi.wsgi.webserver_rules import BadRequest, Rules, is_secure
 
 __all__ = ["content_length", "data_length", "make_environ"]
 
-_DIGITS: Final = re.compile(r"[0-9]{1,18}")
-
 
 def make_environ(params: dict[str, str], repeated: Pairs, rules: Rules) -> dict[str, Any]:
-    """Turn ``params`` itself into the CGI half of ``environ``. Raises: BadRequest."""
+    """Change ``params`` in place into the CGI half of ``environ``. Raises: BadRequest."""
     webserver = recognise(params)
     original = rules.apply(params, repeated)
     environ: dict[str, Any] = params
@@ -29,19 +27,19 @@ def make_environ(params: dict[str, str], repeated: Pairs, rules: Rules) -> dict[
 
 
 def content_length(environ: dict[str, Any]) -> int | None:
-    """Return CONTENT_LENGTH in bytes, or None where only the end of STDIN tells.
+    """Return CONTENT_LENGTH in bytes; None if it is absent, and only the end of STDIN shows it.
 
-    Raises: BadRequest for anything but digits.
+    Raises: BadRequest if it is not digits.
     """
     value = environ.get("CONTENT_LENGTH")
     if value is None:
         return None
-    if not _DIGITS.fullmatch(value):
+    length = parse_length(value)
+    if length is None:
         raise BadRequest(f"CONTENT_LENGTH is {value[:40]!r}")
-    return int(value)
+    return length
 
 
 def data_length(environ: dict[str, Any]) -> int | None:
-    """Return FCGI_DATA_LENGTH (§6.4) in bytes, or None where the Web server does not say it."""
-    value = environ.get("FCGI_DATA_LENGTH", "")
-    return int(value) if _DIGITS.fullmatch(value) else None
+    """Return FCGI_DATA_LENGTH (§6.4) in bytes; None if the Web server does not send it."""
+    return parse_length(environ.get("FCGI_DATA_LENGTH", ""))

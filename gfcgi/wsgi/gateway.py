@@ -1,27 +1,27 @@
-"""The WSGI bridge (PEP 3333): one request in, the application called, its response out."""
+"""The gateway (PEP 3333): it calls the application for a request and sends the response."""
 
 from __future__ import annotations
 
-import logging
-import traceback
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from gfcgi.errors import RequestAborted
-from gfcgi.printing import printable
+from gfcgi.errors import RequestAborted, RequestTimedOut
+from gfcgi.printing import printable, traceback_text
 from gfcgi.protocol.records import Role
+from gfcgi.unfailing_log import Log
+from gfcgi.wsgi.advice import Advice
 from gfcgi.wsgi.environ import content_length, data_length, make_environ
-from gfcgi.wsgi.errors import ErrorStream
-from gfcgi.wsgi.files import FileWrapper
+from gfcgi.wsgi.error_stream import ErrorStream
+from gfcgi.wsgi.files import FileWrapper, giving_way
 from gfcgi.wsgi.input import Input
 from gfcgi.wsgi.request import Request, name_of
 from gfcgi.wsgi.response import Response
-from gfcgi.wsgi.rules import BadRequest, Rules
-from gfcgi.wsgi.webservers import ERROR_LINE_CHARACTERS
+from gfcgi.wsgi.webserver_quirks import ERROR_LINE_CHARACTERS
+from gfcgi.wsgi.webserver_rules import BadRequest, Rules
 
 __all__ = ["Application", "Gateway"]
 
-log = logging.getLogger("gfcgi.wsgi")
+log = Log("gfcgi.wsgi")
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[Any]]
 
@@ -30,11 +30,12 @@ _ROLE_NAMES: Final = {int(role): role.name for role in Role}
 
 
 class Gateway:
-    """Serves requests with a WSGI application; never raises out of a call.
+    """Serves requests with a WSGI application. A call never raises.
 
-    ``multiprocess`` says whether another process may serve the same application, ``run_once``
-    whether this one ends after the request (CGI); ``rules`` correct what Web servers send;
-    ``report`` logs a format and its values where a stranger is to blame.
+    ``multiprocess``: another process may serve the same application. ``run_once``: this process
+    ends after the request (CGI). ``rules`` correct what Web servers send. ``report`` takes a format
+    and its values, and logs what a client can cause as often as it likes. ``give_way`` lets other
+    requests have a turn, where reading a file takes long.
     """
 
     def __init__(
@@ -47,27 +48,30 @@ class Gateway:
         debug: bool = False,
         rules: Rules | None = None,
         report: Callable[..., None] = log.warning,
+        give_way: Callable[[], None] | None = None,
     ) -> None:
         self.application = application
+        self._advice = Advice(application)
         self.debug = debug
         self._report = report
+        self.on_exit: Callable[[BaseException], object] | None = None
+        """Called with what ends the application's process, SystemExit for one, where it is set."""
         self._rules = rules if rules is not None else Rules()
         self._constants: dict[str, Any] = {
             "wsgi.version": (1, 0),
             "wsgi.multithread": multithread,
             "wsgi.multiprocess": multiprocess,
             "wsgi.run_once": run_once,
-            "wsgi.file_wrapper": FileWrapper,
-            # As mod_wsgi has it: the end of the input is certain without a CONTENT_LENGTH.
+            "wsgi.file_wrapper": FileWrapper if give_way is None else giving_way(give_way),
+            # mod_wsgi's key: the input has an end even without a CONTENT_LENGTH.
             "wsgi.input_terminated": True,
         }
-        self._warned_of_body = False
-        self._warned_of_head = False
 
     def __call__(self, request: Request) -> None:
-        """Answer one request, to its end."""
+        """Answer one request and end it."""
         errors = ErrorStream(request)
-        response = Response(request, self)
+        response = Response(request, errors, self._advice)
+        result: Any = None
         try:
             try:
                 environ = self._environ(request, errors)
@@ -82,31 +86,46 @@ class Gateway:
                 response.refuse("400 Bad Request", str(refused))
                 return
             response.no_body = environ["REQUEST_METHOD"] == "HEAD"
-            result: Any = self.application(environ, response.start_response)
-            try:
+            response.webserver = environ["gfcgi.webserver"]
+            result = self.application(environ, response.start_response)
+            if errors.unfinished:
                 errors.flush()
-                response.send(result)
-            finally:
-                if type(result) is not list:
-                    close = getattr(result, "close", None)
-                    if close is not None:
-                        close()
-            errors.flush()
-            response.finish()
+            response.send(result)
         except RequestAborted as aborted:
             self._aborted(request, response, aborted)
         except BaseException as error:
-            if request.aborted.is_set() and not isinstance(error, Exception):
-                # The server stops and has killed what still ran.
-                return
-            self._failed(request, response, errors, error)
+            if self.on_exit is not None and not isinstance(error, Exception):
+                self.on_exit(error)
+            # Else the server is stopping, and has killed this request.
+            if isinstance(error, Exception) or not request.aborted.is_set():
+                self._failed(request, response, errors, error)
+        finally:
+            if type(result) is not list and result is not None:
+                self._close(request, errors, result)
+
+    def _close(self, request: Request, errors: ErrorStream, result: Any) -> None:
+        """Call ``close`` of what the application returned. The HTTP client has its response."""
+        try:
+            close = getattr(result, "close", None)
+            if close is not None:
+                close()
+        except (RequestAborted, RequestTimedOut) as ended:
+            log.debug("%s: close(): %s", name_of(request), ended)
+        except BaseException as error:
+            log.error(
+                "%s: close() of the application's response failed",
+                name_of(request),
+                exc_info=error,
+                extra={"only_here": True},
+            )
+        errors.flush()
 
     def _environ(self, request: Request, errors: ErrorStream) -> dict[str, Any]:
         environ = make_environ(request.params, request.repeated, self._rules)
         role = request.role
         length = content_length(environ)
         if role == _AUTHORIZER:
-            # It has no STDIN (§6.3); what CONTENT_LENGTH it is told is the protected request's.
+            # An Authorizer has no STDIN (§6.3); the CONTENT_LENGTH is the protected request's.
             length = 0
             environ.pop("CONTENT_LENGTH", None)
         environ.update(self._constants)
@@ -121,46 +140,16 @@ class Gateway:
             )
         return environ
 
-    def warn_of_body(self, body: str | bytes) -> None:
-        """Say, once for the application, what should be a list of bytes."""
-        if self._warned_of_body:
-            return
-        self._warned_of_body = True
-        application: Any = self.application
-        while hasattr(application, "__wrapped__"):
-            application = application.__wrapped__
-        code = getattr(application, "__code__", None)
-        if code is None:
-            code = getattr(type(application).__call__, "__code__", None)
-        log.warning(
-            "the application %s%s returns %s where WSGI wants a list of bytes; it is sent as one "
-            "piece, encoded as its Content-Type says. Change its line to: return %s",
-            getattr(application, "__name__", None) or repr(application),
-            f" ({code.co_filename}, line {code.co_firstlineno})" if code is not None else "",
-            type(body).__name__,
-            "[body]" if isinstance(body, bytes) else "[body.encode('utf-8')]",
-        )
-
-    def warn_of_head(self, request: Request, length: int, most: int) -> None:
-        """Say, once for the application, that a header block of ``length`` bytes is a long one."""
-        if not self._warned_of_head:
-            self._warned_of_head = True
-            log.warning(
-                "%s: a header block of %d bytes: nginx takes %d unless fastcgi_buffer_size says"
-                " more; further ones are not logged",
-                name_of(request),
-                length,
-                most,
-            )
-
     def _aborted(self, request: Request, response: Response, error: RequestAborted) -> None:
-        """The Web server has gone, or the body broke off: usual, so no more than a line."""
+        """End a request whose Web server has gone or whose body broke off; that is usual."""
         log.debug("%s: %s", name_of(request), error)
         try:
-            if request.aborted.is_set() or response.headers_sent:
-                request.finish(app_status=1)
+            if response.finished or request.aborted.is_set():
+                return
+            if response.headers_sent:
+                response.cut()
             else:
-                status = "408 Request Timeout" if request.timed_out else "400 Bad Request"
+                status = "408 Request Timeout" if request.timed_out else error.http_status
                 response.refuse(status, str(error), app_status=1)
         except RequestAborted:
             pass
@@ -168,20 +157,34 @@ class Gateway:
     def _failed(
         self, request: Request, response: Response, errors: ErrorStream, error: BaseException
     ) -> None:
-        gone = request.aborted.is_set()
+        """End a request whose application has raised ``error``."""
+        if isinstance(error, RequestTimedOut) and request.aborted.is_set():
+            log.debug("%s: %s", name_of(request), error)  # it was answered, and that was logged
+            return
+        # Its text cannot go with the request any more.
+        too_late = response.finished or request.aborted.is_set()
         log.error(
             "%s: the application failed",
             name_of(request),
             exc_info=error,
-            extra={"only_here": gone},
+            extra={"only_here": too_late},
         )
-        text = "".join(traceback.format_exception(error))
-        errors.flush()
-        if not gone:  # else it would come to the log once more
-            errors.write(text)
+        text = ""
+        try:
+            text = traceback_text(error)
+            errors.write("" if too_late else text)
+            errors.flush()
+        except Exception as failure:
+            # An exception that cannot be shown, or an error log that takes nothing.
+            log.warning("%s: wsgi.errors: %r", name_of(request), failure)
+        finally:
+            if not too_late:
+                self._end_failed(request, response, text)
+
+    def _end_failed(self, request: Request, response: Response, text: str) -> None:
         try:
             if response.headers_sent:
-                request.finish(app_status=1)
+                response.cut()
             else:
                 detail = text if self.debug else ""
                 response.refuse("500 Internal Server Error", detail, app_status=1)

@@ -1,17 +1,21 @@
-"""The header block of a response, as CGI/1.1 has it (RFC 3875 §6): checked and encoded.
+"""The header block of a response (CGI/1.1, RFC 3875 §6): check it, then encode it.
 
-What an application puts there goes on the wire of somebody else's Web server, so nothing that could
-end a line early is let through: the request is answered with 500 and the log says why. ``Status``
-comes last, where every Web server takes it: HAProxy overrides one that a Location follows. Only an
-Authorizer says it first: until lighttpd knows of a refusal it drops all but the Variable- headers,
-and a challenge with them.
+A Web server sends on what the application puts here. So nothing may end a line early: the request
+is answered with 500, and the log says why.
+
+``Status`` comes last, where every Web server takes it; HAProxy replaces one that a Location
+follows. An Authorizer sends it first: before lighttpd has read a refusal, it drops all header
+fields but Variable-*, and so would drop the challenge (WWW-Authenticate).
 """
 
 from __future__ import annotations
 
-import logging
 import re
+from collections.abc import Sequence
 from typing import Final
+
+from gfcgi.http_fields import HOP_BY_HOP, is_token, parse_length
+from gfcgi.wsgi.advice import say_left_out
 
 __all__ = [
     "HeaderError",
@@ -20,37 +24,19 @@ __all__ = [
     "encode_head",
     "find_content_length",
     "find_header",
+    "replace_content_length",
 ]
 
-log = logging.getLogger("gfcgi.wsgi")
-
 _STATUS: Final = re.compile(r"[2-9][0-9]{2}(?: [^\x00-\x1f\x7f]*)?")
-_TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_LENGTH_DIGITS: Final = 18
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+"""Characters that no value may have (RFC 9110 §5.5): nginx sends them on, Apache answers 500."""
 _NAMES_KEPT: Final = 1024
 
-HOP_BY_HOP: Final = frozenset(
-    {
-        "connection",
-        "keep-alive",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    }
-)
-"""Header fields that concern one connection of HTTP, which is the Web server's (PEP 3333)."""
-
 _known_names: dict[str, str] = {}
-"""Names found to be good, with their lower case; most responses use the same few."""
+"""Names that passed the check, with their lower case. Most responses use the same few."""
 
 _known_statuses: set[str] = set()
-"""Statuses found to be good."""
-
-_left_out: set[str] = set()
-"""Hop-by-hop names that were logged."""
+"""Statuses that passed the check."""
 
 
 class HeaderError(ValueError):
@@ -60,7 +46,9 @@ class HeaderError(ValueError):
 def check_status(status: object) -> str:
     """Return ``status`` if it is a str such as "200 OK", 200 to 999. Raises: HeaderError."""
     if type(status) is not str:
-        raise HeaderError(f"the status must be a str, not {type(status).__name__}")
+        if not isinstance(status, str):
+            raise HeaderError(f"the status must be a str, not {type(status).__name__}")
+        status = str.__str__(status)
     if status in _known_statuses:
         return status
     if _STATUS.fullmatch(status) is None:
@@ -75,44 +63,48 @@ def check_status(status: object) -> str:
 
 
 def check_headers(headers: object) -> list[tuple[str, str]]:
-    """Return a copy of ``headers`` if they are a list of (name, value) str that may be sent.
+    """Return a copy of ``headers`` if they are a sequence of (name, value) str that may be sent.
 
-    A copy, because what the application does to its own later would go unchecked. Hop-by-hop
-    headers are left out, with a log line: they are the Web server's to send.
+    The result is a copy: nobody would check what the application does to its own list later.
+    Hop-by-hop headers are left out, and the log says so once.
 
     Raises: HeaderError.
     """
-    if not isinstance(headers, list):
+    if not isinstance(headers, list) and (
+        isinstance(headers, str | bytes) or not isinstance(headers, Sequence)
+    ):
         raise HeaderError(f"the headers must be a list, not {type(headers).__name__}")
     checked = []
     for header in headers:
         try:
             name, value = header
+            if type(header) is not tuple and isinstance(header, str):
+                raise TypeError
         except (TypeError, ValueError):
             raise HeaderError(f"header {header!r} is not a (name, value) tuple") from None
-        if not (isinstance(name, str) and isinstance(value, str)):
-            raise HeaderError(f"header {name!r}: {value!r} is not str")
+        if type(name) is not str or type(value) is not str:
+            if not (isinstance(name, str) and isinstance(value, str)):
+                raise HeaderError(f"header {name!r}: {value!r} is not str")
+            # A subclass could encode itself as something else than what is checked below.
+            name, value = str.__str__(name), str.__str__(value)
         wanted = name in _known_names or _check_name(name)
-        if "\n" in value or "\r" in value or "\0" in value:
-            raise HeaderError(f"header {name} has CR, LF or NUL in its value {value!r}")
+        if not value.isprintable() and _CONTROL.search(value) is not None:
+            raise HeaderError(
+                f"header {name} has CR, LF or NUL, or another control character, in its value "
+                f"{value!r}"
+            )
         if wanted:
             checked.append((name, value))
     return checked
 
 
 def _check_name(name: str) -> bool:
-    """Return whether a header of this name is to be sent. Raises: HeaderError."""
-    if _TOKEN.fullmatch(name) is None:
+    """Return whether a header of this name may be sent. Raises: HeaderError."""
+    if not is_token(name):
         raise HeaderError(f"{name!r} is no name for a header")
     lower = name.lower()
     if lower in HOP_BY_HOP:
-        if lower not in _left_out:
-            _left_out.add(lower)
-            log.warning(
-                "the application's %s header is left out: it concerns the Web server's own "
-                "connection (PEP 3333, hop-by-hop); further ones are not logged",
-                name,
-            )
+        say_left_out(name)
         return False
     if lower == "status":
         raise HeaderError("the status is start_response's first argument, not a header")
@@ -132,7 +124,7 @@ def find_header(headers: list[tuple[str, str]], wanted: str) -> str | None:
 def find_content_length(headers: list[tuple[str, str]]) -> int | None:
     """Return Content-Length in bytes, or None.
 
-    Raises: HeaderError for anything but digits, and for more than one.
+    Raises: HeaderError if it is not digits, or is there twice.
     """
     found = None
     for name, value in headers:
@@ -142,9 +134,23 @@ def find_content_length(headers: list[tuple[str, str]]) -> int | None:
             found = value
     if found is None:
         return None
-    if not (found.isascii() and found.isdigit()) or len(found) > _LENGTH_DIGITS:
+    length = parse_length(found)
+    if length is None:
         raise HeaderError(f"Content-Length is {found!r}")
-    return int(found)
+    return length
+
+
+def replace_content_length(
+    headers: list[tuple[str, str]], length: int | None
+) -> list[tuple[str, str]]:
+    """Return checked ``headers`` with another Content-Length in its place; without it for None."""
+    replaced = []
+    for name, value in headers:
+        if (_known_names.get(name) or name.lower()) != "content-length":
+            replaced.append((name, value))
+        elif length is not None:
+            replaced.append((name, str(length)))
+    return replaced
 
 
 def encode_head(
@@ -152,12 +158,15 @@ def encode_head(
 ) -> bytes:
     """Return the header block; ``length`` is a Content-Length to add, or None.
 
-    Raises: HeaderError for what latin-1 cannot encode.
+    An empty ``status`` is left out, which means 200 (RFC 3875 §6.3.3).
+
+    Raises: HeaderError if latin-1 cannot encode it.
     """
     lines = [f"{name}: {value}\r\n" for name, value in headers]
     if length is not None:
         lines.append(f"Content-Length: {length}\r\n")
-    lines.insert(0 if status_first else len(lines), f"Status: {status}\r\n")
+    if status:
+        lines.insert(0 if status_first else len(lines), f"Status: {status}\r\n")
     lines.append("\r\n")
     try:
         return "".join(lines).encode("latin-1")

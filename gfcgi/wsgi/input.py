@@ -1,7 +1,8 @@
-"""``wsgi.input`` and ``gfcgi.data``: a stream that arrives in pieces, as a file.
+"""``wsgi.input`` and ``gfcgi.data``: a stream that arrives in pieces, read like a file.
 
-It never goes past CONTENT_LENGTH, and an end that comes before it is an error rather than a short
-body: EOF before the empty STDIN record is a lost client (§5.3).
+A read never goes past CONTENT_LENGTH. If the stream ends earlier, a read raises, so that nobody
+takes it for a short body: a connection that ends before the empty STDIN record has lost its client
+(§5.3).
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ _PIECE_BYTES = 64 * 1024
 class Input:
     """The bytes of one stream, with the methods that PEP 3333 asks for.
 
-    ``length`` is how many there are, or None where only the stream's end tells; ``what`` they are
-    and who said the length is for people. Every read may wait, switching greenlets, and raises
-    RequestAborted when the rest will never come.
+    ``length`` is the number of bytes, or None if only the end of the stream shows it. ``what`` and
+    ``said_by`` are for messages. Every read may switch greenlets, and raises RequestAborted if the
+    rest will never come.
     """
 
     __slots__ = ("_buffer", "_left", "_position", "_said_by", "_stream", "_what")
@@ -44,7 +45,7 @@ class Input:
         self._position = 0
 
     def _more(self, most: int) -> Bytes:
-        """Return further bytes of the stream, b"" at the end."""
+        """Return the next bytes of the stream, b"" at the end."""
         left = self._left
         if left is None:
             return self._stream.read(most)
@@ -69,7 +70,7 @@ class Input:
         return piece
 
     def read(self, size: SupportsIndex | None = -1) -> bytes:
-        """Return ``size`` bytes, fewer only at the end; all that is left without ``size``."""
+        """Return ``size`` bytes, fewer only at the end; without ``size``, the whole rest."""
         most = _number(size)
         if most < 0:
             pieces: list[Bytes] = [self._buffered(len(self._buffer))]
@@ -89,7 +90,7 @@ class Input:
         return b"".join(pieces)
 
     def read1(self, size: SupportsIndex | None = -1) -> bytes:
-        """Return what is there, at most ``size`` bytes, waiting only where nothing is."""
+        """Return the bytes that have arrived, at most ``size``; wait only if there are none."""
         most = _number(size)
         if most < 0:
             most = _PIECE_BYTES
@@ -98,7 +99,7 @@ class Input:
         return bytes(self._more(most))
 
     def readline(self, size: SupportsIndex | None = -1) -> bytes:
-        """Return bytes up to and with the next LF, at most ``size`` of them."""
+        """Return the next line with its LF, at most ``size`` bytes of it."""
         most = _number(size)
         if most == 0:
             return b""
@@ -119,7 +120,7 @@ class Input:
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def readlines(self, hint: SupportsIndex | None = -1) -> list[bytes]:
-        """Return the lines that are left; with ``hint``, stop after so many bytes."""
+        """Return the remaining lines; with ``hint``, stop once they have so many bytes."""
         most = _number(hint)
         lines = []
         count = 0
@@ -136,5 +137,5 @@ class Input:
 
 
 def _number(size: SupportsIndex | None) -> int:
-    """Return a size as the io module takes it: None is as good as -1. Raises: TypeError."""
+    """Return a size as an int; None means -1, as in the io module. Raises: TypeError."""
     return -1 if size is None else index(size)

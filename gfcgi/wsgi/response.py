@@ -1,20 +1,26 @@
-"""One response: ``start_response``, ``write`` and the iterable, into STDOUT.
+"""One response: ``start_response``, ``write`` and the iterable become STDOUT.
 
-The header block waits for the first bytes of the body (PEP 3333) and leaves in one write with them:
-HAProxy 2.6 crashes on a block that comes in pieces. With a body of one chunk, everything up to
-END_REQUEST is a single write.
+The header block waits for the first bytes of the body (PEP 3333), and one write sends both: HAProxy
+2.6 crashes on a header block that comes in pieces. A body of one chunk leaves in a single write,
+with END_REQUEST.
+
+A response ends as soon as enough has been sent: the whole Content-Length, or the header block where
+there must be no body (HEAD, 204, 304). Then nothing more is asked of the application (PEP 3333).
 """
 
 from __future__ import annotations
 
 import codecs
-import logging
 import os
 import re
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Final
 
+from gfcgi.protocol.events import Bytes
 from gfcgi.protocol.records import Role
+from gfcgi.unfailing_log import Log
+from gfcgi.wsgi.advice import Advice
+from gfcgi.wsgi.error_stream import ErrorStream
 from gfcgi.wsgi.files import FileWrapper
 from gfcgi.wsgi.headers import (
     HeaderError,
@@ -23,53 +29,61 @@ from gfcgi.wsgi.headers import (
     encode_head,
     find_content_length,
     find_header,
+    replace_content_length,
 )
 from gfcgi.wsgi.pages import error_page
 from gfcgi.wsgi.request import Request, name_of
-
-if TYPE_CHECKING:
-    from gfcgi.wsgi.gateway import Gateway
+from gfcgi.wsgi.webserver_quirks import BODY_REPLACING, SHOWING_STATUS, head_limit, way_to_cut
 
 __all__ = ["Response"]
 
-log = logging.getLogger("gfcgi.wsgi")
+log = Log("gfcgi.wsgi")
 
 _AUTHORIZER: Final = int(Role.AUTHORIZER)
 _CHARSET: Final = re.compile(r";\s*charset\s*=\s*\"?([^\s;\"]+)", re.IGNORECASE)
 _ONE_RECORD_BYTES: Final = 32 * 1024
-"""Up to here a body is copied behind its header block, to be one record and one write."""
+"""A body of at most this size is copied behind its header block: one record, one write."""
 
-_HEAD_WARNING_BYTES: Final = 4096
-"""nginx's default fastcgi_buffer_size on most machines; it answers 502 to a longer header block."""
+_LEAST_HEAD_LIMIT: Final = 4096
+"""No Web server is known to refuse a header block of at most so many bytes."""
 
 
 class Response:
-    """The application's side of one response; every method may wait for a slow Web server."""
+    """One response. Every method may wait while the Web server is slow."""
 
     __slots__ = (
+        "_advice",
         "_encoding",
-        "_gateway",
+        "_errors",
         "_headers",
         "_left",
+        "_may_be_longer",
         "_request",
         "_said_too_long",
         "_status",
         "finished",
         "headers_sent",
         "no_body",
+        "webserver",
     )
 
-    def __init__(self, request: Request, gateway: Gateway) -> None:
+    def __init__(self, request: Request, errors: ErrorStream, advice: Advice) -> None:
         self._request = request
-        self._gateway = gateway
+        self._errors = errors
+        self._advice = advice
         self._status: str | None = None
         self._headers: list[tuple[str, str]] = []
         self._left: int | None = None
+        """Bytes that are left of the Content-Length; None without one."""
         self._encoding: str | None = None
+        self._may_be_longer = False
         self._said_too_long = False
         self.headers_sent = False
         self.finished = False
+        """Whether the request has its end, and not only a part of its response."""
         self.no_body = False
+        self.webserver = ""
+        """As ``recognise`` names it."""
 
     # -- what the application calls
 
@@ -89,7 +103,7 @@ class Response:
             self._encoding = None
         elif self._status is not None:
             raise AssertionError("start_response was called before; only exc_info allows it again")
-        # All of it or nothing: an application may go on after a HeaderError.
+        # Check all before anything changes: an application may go on after a HeaderError.
         checked_status = check_status(status)
         checked = check_headers(headers)
         self._left = find_content_length(checked)
@@ -100,22 +114,28 @@ class Response:
     def write(self, data: object) -> None:
         """PEP 3333's write(): send at once. Raises: RequestAborted, TypeError."""
         chunk = self._to_bytes(data)
-        if chunk:
-            self._write(chunk)
+        head = self._head_before(data, chunk) if chunk else b""
+        chunk = self._within_length(chunk)
+        if head or chunk:
+            self._request.write(head + chunk if head else chunk)
+        else:
+            self._request.give_way()
 
     # -- what the gateway calls
 
     def send(self, result: Iterable[Any]) -> None:
-        """Send everything the application returned, up to its end.
+        """Send everything the application returned, and end the request.
 
         Raises: RequestAborted, TypeError, HeaderError, or whatever its iterator does.
         """
         if isinstance(result, (str, bytes)):
-            # flup let a bare body through; iterating it would send it octet by octet.
-            self._gateway.warn_of_body(result)
+            # flup accepted a bare body. Iterating over it would send single octets.
+            self._advice.bare_body(result)
             result = [result]
         if type(result) is list or type(result) is tuple:
-            chunks = [self._to_bytes(chunk) for chunk in result]
+            chunks = [chunk if type(chunk) is bytes else self._to_bytes(chunk) for chunk in result]
+            if self._encoding is not None and self._left is not None and not self.headers_sent:
+                self._correct_length(result, sum(map(len, chunks)))
             if len(chunks) == 1:
                 self._send_only(chunks[0])
                 return
@@ -123,35 +143,84 @@ class Response:
                 self._send_only(b"".join(chunks))
                 return
             result = chunks
-        if type(result) is FileWrapper and self._send_file(result):
-            return
-        for item in result:
-            chunk = self._to_bytes(item)
-            if chunk:
-                self._write(chunk)
-
-    def finish(self) -> None:
-        """End the request, if that has not been done with its last bytes."""
-        if self.finished:
-            return
-        if not self.headers_sent:
-            self._send_only(b"")
-            return
-        self._check_shortfall()
-        self.finished = True
-        self._request.finish()
+        elif isinstance(result, FileWrapper):
+            # PEP 3333: it is sent to its end, or until Content-Length bytes.
+            self._may_be_longer = True
+            if self._send_file(result):
+                return
+        self._iterate(result)
 
     def refuse(self, status: str, detail: str = "", *, app_status: int = 0) -> None:
-        """Answer with a page of ours, where nothing was sent yet."""
-        self.headers_sent = self.finished = True
+        """Answer with a page of gfcgi's own; nothing may have been sent before."""
+        self.headers_sent = True
         self._request.finish(error_page(status, detail, body=not self.no_body), app_status)
+        self.finished = True
+
+    def cut(self) -> None:
+        """End a response that has begun and is not whole, so that the HTTP client can tell."""
+        self._request.cut(
+            way_to_cut(
+                self.webserver,
+                keep_conn=self._request.keep_conn,
+                length_sent=self._left is not None,
+            )
+        )
+        self.finished = True
 
     # -- the parts of it
 
-    def _head(self, length: int | None) -> bytes:
-        """Return the header block and take note that it is on its way.
+    def _iterate(self, result: Iterable[Any]) -> None:
+        """Send the chunks of an iterable as they come, until enough is sent."""
+        iterator = iter(result)
+        for item in iterator:
+            chunk = self._to_bytes(item)
+            if not chunk:
+                self._request.give_way()
+                continue
+            head = self._head_before(item, chunk)
+            chunk = self._within_length(chunk)
+            if self.no_body:
+                # Nobody wants the rest; it may never end.
+                self._end(head)
+                return
+            if self._left == 0:
+                self._end(head + chunk if head else chunk)
+                self._run_to_end(iterator)
+                return
+            self._request.write(head + chunk if head else chunk)
+        if not self.headers_sent:
+            self._send_only(b"")
+        else:
+            self._end(b"")
 
-        ``length`` is the length of the whole body where that is known, else None.
+    def _run_to_end(self, iterator: Iterator[Any]) -> None:
+        """Run what an application does after its last chunk; one that has more is not asked on."""
+        for item in iterator:
+            if self._to_bytes(item):
+                self._too_long()
+            return
+
+    def _end(self, data: Bytes) -> None:
+        """Send the last bytes and the end of the request."""
+        if self._errors.unfinished:
+            self._errors.flush()
+        if self._left and not self.no_body and not self._is_replaced():
+            log.error(
+                "%s: the application's body is %d bytes short of its Content-Length",
+                name_of(self._request),
+                self._left,
+            )
+            if len(data):
+                self._request.write(data)
+            self.cut()
+            return
+        self._request.finish(data)
+        self.finished = True
+
+    def _head(self, length: int | None) -> bytes:
+        """Return the header block; from now on the headers count as sent.
+
+        ``length`` is the length of the whole body in bytes, or None if it is not known.
         """
         status = self._status
         if status is None:
@@ -167,40 +236,60 @@ class Response:
         if self._left is not None:
             length = None
         authorizes = self._request.role == _AUTHORIZER
+        if code == "200" and self.webserver in SHOWING_STATUS and self._needs_no_status(headers):
+            status = ""
         head = encode_head(status, headers, length, status_first=authorizes)
-        if len(head) > _HEAD_WARNING_BYTES:
-            self._gateway.warn_of_head(self._request, len(head), _HEAD_WARNING_BYTES)
+        if len(head) > _LEAST_HEAD_LIMIT:
+            limit = head_limit(self.webserver, self._request.params)
+            if limit is not None and len(head) > limit[0]:
+                self._advice.long_head(self._request, len(head), self.webserver, *limit)
         self.headers_sent = True
         self.no_body = self.no_body or no_body
         if length is not None:
             self._left = length
         return head
 
-    def _write(self, chunk: bytes) -> None:
-        head = b"" if self.headers_sent else self._head(None)
-        chunk = self._within_length(chunk)
-        if head or chunk:
-            self._request.write(head + chunk if head else chunk)
+    def _needs_no_status(self, headers: list[tuple[str, str]]) -> bool:
+        # Without a Status it is 200, unless there is a Location (RFC 3875 §6.2.3, §6.3.3). And a
+        # header block must not be empty.
+        return bool(headers) and find_header(headers, "location") is None
+
+    def _head_before(self, item: object, chunk: bytes) -> bytes:
+        """Return the header block if this is the first chunk of several, else nothing."""
+        if self.headers_sent:
+            return b""
+        if self._left is not None and isinstance(item, str):
+            self._correct_length([item], len(chunk))
+            if self._left != len(chunk):
+                # It may count characters, and would cut a later chunk that has others than ASCII.
+                self._advice.length_in_characters(self._request, self._left, None)
+                self._headers = replace_content_length(self._headers, None)
+                self._left = None
+        return self._head(None)
+
+    def _correct_length(self, chunks: Sequence[Any], length: int) -> None:
+        """Correct a Content-Length that counts the characters of a body of str."""
+        if self._left != length and self._left == sum(map(len, chunks)):
+            self._advice.length_in_characters(self._request, self._left, length)
+            self._headers = replace_content_length(self._headers, length)
+            self._left = length
 
     def _send_only(self, body: bytes) -> None:
-        """Send a body that is known whole, and the request's end with it."""
-        head = b"" if self.headers_sent else self._head(self._known_length(body))
+        """Send a whole body, and the end of the request with it."""
+        head = b""
+        if not self.headers_sent:
+            # An application may leave out the body of a HEAD itself; then nobody knows its length.
+            head = self._head(None if self.no_body and not body else len(body))
         body = self._within_length(body)
-        self._check_shortfall()
-        self.finished = True
         if len(body) > _ONE_RECORD_BYTES:
             first = _ONE_RECORD_BYTES - len(head)
             self._request.write(head + body[:first])
-            self._request.finish(memoryview(body)[first:])
+            self._end(memoryview(body)[first:])
         else:
-            self._request.finish(head + body)
-
-    def _known_length(self, body: bytes) -> int | None:
-        # An application that strips the body of a HEAD itself has told us nothing of its length.
-        return None if self.no_body and not body else len(body)
+            self._end(head + body)
 
     def _send_file(self, wrapper: FileWrapper) -> bool:
-        """Send what is left of a regular file, or return False if it is none."""
+        """Send the rest of a regular file; return False if it is none."""
         region = wrapper.region()
         if region is None:
             return False
@@ -210,19 +299,18 @@ class Response:
             return True
         head = b"" if self.headers_sent else self._head(count)
         if not self.no_body and self._left is not None:
-            if count > self._left:
-                self._too_long()
-                count = self._left
+            count = min(count, self._left)
             self._left -= count
         if head:
-            # One record with the first of the body, as everywhere.
+            # The header block and the first bytes of the body are one record, as everywhere.
             most = 0 if self.no_body else min(count, _ONE_RECORD_BYTES)
             first = os.pread(descriptor, most, offset)
             self._request.write(head + first)
             offset += len(first)
             count -= len(first)
-        if not self.no_body:
+        if count and not self.no_body:
             self._request.send_file(descriptor, offset, count)
+        self._end(b"")
         return True
 
     def _within_length(self, chunk: bytes) -> bytes:
@@ -239,26 +327,22 @@ class Response:
         return chunk
 
     def _too_long(self) -> None:
-        if not self._said_too_long:
+        if not (self._said_too_long or self._may_be_longer or self._is_replaced()):
             self._said_too_long = True
             log.error(
                 "%s: the application's body is longer than its Content-Length; the rest is cut",
                 name_of(self._request),
             )
 
-    def _check_shortfall(self) -> None:
-        if self._left and not self.no_body:
-            log.error(
-                "%s: the application's body is %d bytes short of its Content-Length",
-                name_of(self._request),
-                self._left,
-            )
+    def _is_replaced(self) -> bool:
+        """Return whether the Web server sends a file instead of this body."""
+        return any(name.lower() in BODY_REPLACING for name, _ in self._headers)
 
     def _to_bytes(self, chunk: Any) -> bytes:
         if type(chunk) is bytes:
             return chunk
         if isinstance(chunk, str):
-            self._gateway.warn_of_body(chunk)
+            self._advice.bare_body(chunk)
             return chunk.encode(self._charset())
         if isinstance(chunk, bytes | bytearray | memoryview):
             return bytes(chunk)

@@ -7,10 +7,11 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from servers.applications import Address, Application, Bound
@@ -18,9 +19,18 @@ from servers.columns import Column
 from servers.exchange import HTTPClient
 from servers.harness import PrivateRoot, Program, free_port, python_environment, wait_until
 from servers.site import Site
-from servers.webservers import ApacheFcgid, HAProxy, Nginx
+from servers.webservers import (
+    ApacheFcgid,
+    ApacheProxy,
+    Asking,
+    Caddy,
+    HAProxy,
+    Nginx,
+    Place,
+    WebServer,
+)
 
-__all__ = ["WAYS", "Project", "behind", "installed", "own_server", "prepare"]
+__all__ = ["WAYS", "WAYS_WITH_FILES", "Project", "behind", "installed", "own_server", "prepare"]
 
 SITES = Path(__file__).resolve().parent / "sites"
 PREPARE_SECONDS = 120.0
@@ -30,7 +40,7 @@ def installed(package: str) -> pytest.MarkDecorator:
     """Skip without the application. It is not imported: one that is there but broken must fail."""
     return pytest.mark.skipif(
         importlib.util.find_spec(package) is None,
-        reason="the applications environment of tox has it",
+        reason="the applications environment of tox has it, on the Pythons that it supports",
     )
 
 
@@ -95,27 +105,39 @@ class Deployed(Application):
         return self.how.start(root, script, address)
 
 
+Ways = Mapping[str, tuple[WebServer, Application]]
+
 #: A Web server, and how the application behind it is started.
-WAYS = {
+WAYS: Ways = {
     "nginx": (Nginx(keep_conn=True), Bound()),
     "apache-fcgid": (ApacheFcgid(), Application()),
     "haproxy": (HAProxy(), Bound(tcp=True)),
 }
 
 
+def collected(place: Place) -> dict[str, Any]:
+    """The options that have a Web server send the files that ``prepare.py`` has collected."""
+    return {"static": [f"{place.mount}/static={place.root.path}/www/project/collected"]}
+
+
+#: Web servers that send the application's files by themselves.
+WAYS_WITH_FILES: Ways = {
+    "nginx": (Asking(Nginx(keep_conn=True), collected), Bound()),
+    "apache-proxy": (Asking(ApacheProxy(), collected), Bound()),
+    "apache-fcgid": (Asking(ApacheFcgid(), collected), Application()),
+    "caddy": (Asking(Caddy(), collected), Bound()),
+}
+
+
 @contextmanager
-def behind(way: str, project: Project, mount: str, ready: str) -> Iterator[Site]:
+def behind(way: str, project: Project, mount: str, ready: str, ways: Ways = WAYS) -> Iterator[Site]:
     """gfcgi behind a Web server, with ``ready`` a path that answers 200 to everyone."""
-    server, how = WAYS[way]
+    server, how = ways[way]
     column = Column(way, server, Deployed(project=project, how=how), mount)
     site = Site(column, project.script, ready)
-    site.start()
-    try:
+    with site.running():
         yield site
         complaints = complaints_in(site)
-    finally:
-        faults = site.stop()
-    assert not faults, faults
     assert not complaints, complaints
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import re
+from urllib.parse import urljoin
 
 import pytest
 from servers.site import Site
 
 from .browser import Browser, Page
-from .deployments import installed
+from .deployments import WAYS_WITH_FILES, Project, behind, installed
 
 pytestmark = [pytest.mark.servers, installed("django")]
 
@@ -18,6 +20,13 @@ NAME, PASSWORD = "anna", "geheim-ß"
 
 # More than Django keeps in memory, and what a careless reader of multipart would stumble over.
 CONTENT = b"--\r\n\r\n\x00\xff--boundary--\r\n" * 130_000 + b"\r\n"
+
+KINDS = {
+    "css": {"text/css"},
+    "js": {"text/javascript", "application/javascript"},
+    "svg": {"image/svg+xml"},
+}
+"""The ending of a file, and the media types that a Web server may give it."""
 
 MASKS = [r'"\?csrfmiddlewaretoken=[^&]*']
 
@@ -107,3 +116,41 @@ def test_session_is_the_same_as_under_djangos_own_server(
     under_its_own_server: list[str], site: Site
 ) -> None:
     assert session(site.port, site.mount) == under_its_own_server
+
+
+@pytest.mark.parametrize("way", WAYS_WITH_FILES)
+def test_admin_looks_as_it_should_with_files_that_the_web_server_sends(
+    way: str, project: Project, mount: str
+) -> None:
+    """Each style sheet, script and picture of a page, and what these name, is there and whole."""
+    with behind(way, project, mount, READY, WAYS_WITH_FILES) as site:
+        browser = Browser(site.port, site.mount, masks=MASKS)
+        page = browser.follow(browser.open("~/admin"))
+        form = page.document.form("login-form")
+        pages = [page, browser.submit(page, form, {"username": NAME, "password": PASSWORD})]
+        pages += [
+            browser.follow(pages[-1]),
+            browser.open("~/admin/documents/document/add/"),
+            browser.open("~/admin/auth/user/"),
+        ]
+        base = f"{browser.home}/static/"
+        wanted = {
+            urljoin(page.url, link)
+            for page in pages[:1] + pages[2:]
+            for link in page.document.links
+        }
+        files: dict[str, Page] = {}
+        while missing := {url for url in wanted if url.startswith(base)} - files.keys():
+            url = missing.pop()
+            files[url] = file = browser.open(url)
+            if file.kind == "text/css":
+                named = re.findall(r"""url\(["']?([^"')]+)["']?\)""", file.body.decode())
+                wanted |= {urljoin(url, name) for name in named if not name.startswith("data:")}
+        for url, file in files.items():
+            assert file.status == 200, url
+            assert file.body == (project.directory / "collected" / url[len(base) :]).read_bytes()
+            assert "X-Content-Type-Options" not in file.headers, "Django sent it"
+            assert file.kind in KINDS[url.rpartition(".")[2]]
+        endings = {url.rpartition(".")[2] for url in files}
+        assert endings == {"css", "js", "svg"}
+        assert len(files) > 15

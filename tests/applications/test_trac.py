@@ -24,6 +24,7 @@ MASKS = [
     r"\d{4}-\d\d-\d\dT\d\d(?::|%3A)\d\d(?::|%3A)\d\dZ",
     r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT",
     r"\d\d/\d\d/\d\d \d\d:\d\d:\d\d",
+    r"\w{3} \d\d?, \d{4}, \d\d?:\d\d:\d\d\s[AP]M",  # the same, where Babel is installed
     r"\d+ \w+ ago",
     r"(?<=/ticket/1/)\d+",  # a moment in microseconds
 ]

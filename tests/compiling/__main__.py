@@ -1,4 +1,6 @@
-"""``python -m compiling …``: install the compiled build, then run pytest on it with the arguments.
+"""``python -m compiling …``: install the compiled build, then run the suite on it.
+
+The arguments are pytest's.
 
 Where it cannot be compiled a person is told so and nothing runs, as with a Web server that is not
 installed; where GFCGI_REQUIRE_SERVERS is set, as in CI, that is a failure.
@@ -23,4 +25,4 @@ subprocess.run(
     env={**os.environ, "GFCGI_COMPILE": "1"},
     check=True,
 )
-os.execv(sys.executable, [sys.executable, "-m", "pytest", *sys.argv[1:]])
+os.execv(sys.executable, [sys.executable, "-m", "suite", *sys.argv[1:]])

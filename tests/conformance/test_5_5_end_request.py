@@ -69,7 +69,7 @@ def test_too_many_requests_on_a_connection_get_overloaded_and_a_page():
 
 
 def test_too_many_requests_in_all_get_overloaded_and_a_page():
-    with RunningServer(max_concurrent_requests=2) as server:
+    with RunningServer(max_concurrent_requests=2, queue_timeout_seconds=0) as server:
         with server.connect() as first, server.connect() as second:
             for connection in (first, second):
                 connection.send(wire.request(1, waiting("all"), keep_conn=True))

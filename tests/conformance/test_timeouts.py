@@ -59,6 +59,18 @@ def test_a_kept_connection_without_a_request_is_closed():
         connection.wait_closed()
 
 
+def test_a_kept_connection_is_closed_soon_after_a_request_that_was_allowed_to_take_longer():
+    """The end of the wait for its body is due much later, and does not put the idle one off."""
+    with impatient("idle") as server, server.connect() as connection:
+        values = wire.cgi_params("POST", "/digest", "key=waited", b"b")
+        connection.send(wire.begin_request(1, keep_conn=True), wire.params(1, values))
+        server.wait_noted("waited", "reading")
+        time.sleep(2 * SHORT)
+        connection.send(wire.stdin(1, b"b"))
+        assert connection.response(1).status == 200
+        connection.wait_closed()
+
+
 def test_a_body_that_does_not_come_ends_the_request_with_a_page():
     with impatient("stdin") as server, server.connect() as connection:
         values = wire.cgi_params("POST", "/digest", "key=stalled", b"b" * 100)

@@ -63,7 +63,7 @@ def process(
     command: list[str | Path], cwd: Path, *, stdin: int | socket.socket
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A process that must end with status 0 when SIGTERM says so."""
-    # The directory first that `#!/usr/bin/env python3` is to find this very Python in.
+    # The directory first that `#!/usr/bin/env gfcgi` is to find this very Python's in.
     path = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", os.defpath)])
     with subprocess.Popen(
         command, cwd=cwd, stdin=stdin, stdout=subprocess.DEVNULL, env={**os.environ, "PATH": path}

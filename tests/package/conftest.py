@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).resolve().parents[2]
-TRACKED = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+from project_copy import copy_project
 
 
 @pytest.fixture
@@ -20,15 +16,3 @@ def clone(tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def module_clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy_project(tmp_path_factory.mktemp("clone") / "tree")
-
-
-def copy_project(to: Path) -> Path:
-    """Copy what a clone has, or all of an unpacked sdist."""
-    if not (ROOT / ".git").exists():
-        return Path(shutil.copytree(ROOT, to))
-    listed = subprocess.run(TRACKED, cwd=ROOT, stdout=subprocess.PIPE, check=True)
-    for name in listed.stdout.decode().split("\0"):
-        if name and (ROOT / name).is_file():
-            (to / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, to / name)
-    return to

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -66,17 +67,18 @@ def unpacked(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def wheel(unpacked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, built from nothing but the sdist."""
     out = tmp_path_factory.mktemp("wheel")
-    run(sys.executable, "-m", "build", "--wheel", "--outdir", out, ".", cwd=unpacked)
+    build = (sys.executable, "-m", "build", "--wheel", "--outdir", out, ".")
+    run(*build, cwd=unpacked, GFCGI_COMPILE="0")
     (made,) = out.glob("*.whl")
     return made
 
 
 @pytest.fixture(scope="module")
 def compiled_wheel(unpacked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same with compiled modules."""
+    """What is built where there is a compiler and nobody says which build it is to be."""
     out = tmp_path_factory.mktemp("compiled-wheel")
     build = (sys.executable, "-m", "build", "--wheel", "--outdir", out, ".")
-    run(*build, cwd=unpacked, GFCGI_COMPILE="1")
+    run(*build, cwd=unpacked, GFCGI_COMPILE="")
     (made,) = out.glob("*.whl")
     return made
 
@@ -95,6 +97,27 @@ def test_the_sdist_carries_everything(module_clone: Path, unpacked: Path) -> Non
     ours = {path.relative_to(module_clone) for path in module_clone.rglob("*") if path.is_file()}
     ours = {path for path in ours if "gfcgi.egg-info" not in path.parts}
     assert {str(path) for path in ours if not (unpacked / path).is_file()} == set()
+
+
+def test_the_same_sources_give_the_same_sdist(module_clone: Path, tmp_path: Path) -> None:
+    """Whoever builds a release again gets the bytes that were uploaded."""
+    made = []
+    for number, umask in enumerate((0o022, 0o077)):
+        tree = Path(
+            shutil.copytree(module_clone, tmp_path / str(number), copy_function=shutil.copy)
+        )
+        for path in tree.rglob("*"):
+            os.utime(path, (number, 1_000_000_000 + number))
+        out = tmp_path / f"out{number}"
+        build = (sys.executable, "-m", "build", "--sdist", "--outdir", out, ".")
+        before = os.umask(umask)
+        try:
+            run(*build, cwd=tree, SOURCE_DATE_EPOCH="1700000000", GFCGI_COMPILE="0")
+        finally:
+            os.umask(before)
+        (archive,) = out.glob("*.tar.gz")
+        made.append(archive.read_bytes())
+    assert made[0] == made[1]
 
 
 def test_the_sdist_names_nobody(sdist: Path) -> None:
@@ -120,7 +143,7 @@ def test_the_compiled_wheel_has_extension_modules_beside_all_the_sources(
     suffix = get_config_var("EXT_SUFFIX")
     extensions = {name.removesuffix(suffix) for name in names if name.endswith(suffix)}
     ours = sources(module_clone)
-    assert {f"{name}.py" for name in extensions} - ours == {"gfcgi/compiled__mypyc.py"}
+    assert {f"{name}.py" for name in extensions} - ours == {"gfcgi_compiled__mypyc.py"}
     assert len(extensions) > 10
     rest = {name for name in names if name.startswith("gfcgi/") and not name.endswith(suffix)}
     assert rest == {*ours, "gfcgi/py.typed"}
@@ -160,6 +183,40 @@ def test_without_a_compiler_there_is_an_error_and_no_wheel(unpacked: Path, tmp_p
     said = run(*build, cwd=unpacked, status=1, GFCGI_COMPILE="1", CC="no-such-compiler")
     assert "GFCGI_COMPILE=1 asks for the compiled build, which needs a C compiler" in said
     assert list(tmp_path.iterdir()) == []
+
+
+def broken_compiler(folder: Path) -> str:
+    """A compiler that is there and cannot compile."""
+    compiler = folder / "broken-cc"
+    compiler.write_text("#!/bin/sh\nexit 1\n")
+    compiler.chmod(0o755)
+    return str(compiler)
+
+
+@pytest.mark.parametrize("compiler", ["no-such-compiler", "broken"])
+def test_where_it_cannot_be_compiled_there_is_the_pure_wheel(
+    compiler: str, wheel: Path, unpacked: Path, tmp_path: Path
+) -> None:
+    """Nobody has to know of compilers to install gfcgi."""
+    out = tmp_path / "out"
+    build = (sys.executable, "-m", "build", "--wheel", "--outdir", out, ".")
+    cc = broken_compiler(tmp_path) if compiler == "broken" else compiler
+    said = run(*build, cwd=unpacked, GFCGI_COMPILE="", CC=cc)
+    assert "this is the pure Python build" in said
+    (made,) = out.iterdir()
+    assert made.name == wheel.name
+    assert contents(made) == contents(wheel)
+
+
+def test_an_editable_install_runs_the_sources(clone: Path, tmp_path: Path) -> None:
+    """What is changed there has its effect at once, also where there is a compiler."""
+    venv.create(tmp_path / "venv", with_pip=True)
+    python = tmp_path / "venv" / "bin" / "python"
+    install = (python, "-I", "-m", "pip", "install", "-q", "--no-deps", "-e", clone)
+    run(*install, cwd=tmp_path, GFCGI_COMPILE="")
+    where = "import gfcgi.protocol.params as module; print(module.__file__)"
+    said = run(python, "-I", "-c", where, cwd=tmp_path)
+    assert said == f"{clone}/gfcgi/protocol/params.py\n"
 
 
 def test_the_metadata_is_good_enough_for_the_package_index(sdist: Path, wheel: Path) -> None:

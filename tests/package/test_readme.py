@@ -10,6 +10,7 @@ import sys
 import urllib.request
 from pathlib import Path
 
+import compiling
 import pytest
 
 pytest.importorskip("build", reason="the package environment of tox checks the distributions")
@@ -17,23 +18,30 @@ pytest.importorskip("build", reason="the package environment of tox checks the d
 DEADLINE_SECONDS = 300
 
 
-def test_the_first_command_ends_with_a_page_and_says_where(clone: Path) -> None:
+def test_the_first_command_ends_with_a_page_and_serves_the_build_that_can_be_had(
+    clone: Path, tmp_path: Path
+) -> None:
     """The command's own port may be taken on this machine: any other that is free will do."""
     readme = (clone / "README.md").read_text("utf-8")
     found = re.search(r"^python3 -m venv .* --http$", readme, re.MULTILINE)
     assert found is not None
     python = os.path.dirname(sys.executable)
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("VIRTUAL")}
+    ours = ("VIRTUAL", "GFCGI_")
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     environ["PATH"] = os.pathsep.join([python, environ.get("PATH", os.defpath)])
-    with subprocess.Popen(
-        ["sh", "-c", found[0] + " 127.0.0.1:0"],
-        cwd=clone,
-        env=environ,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as shell:
+    with (
+        (tmp_path / "log").open("wb") as log,
+        subprocess.Popen(
+            ["sh", "-c", found[0] + " 127.0.0.1:0"],
+            cwd=clone,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            start_new_session=True,
+        ) as shell,
+    ):
         try:
             said = next(line for line in shell.stdout or () if line.startswith("open "))
             address = re.fullmatch(r"open (http://127\.0\.0\.1:\d+/) in a browser\n", said)
@@ -44,3 +52,5 @@ def test_the_first_command_ends_with_a_page_and_says_where(clone: Path) -> None:
         finally:
             os.killpg(shell.pid, signal.SIGTERM)
             shell.wait(DEADLINE_SECONDS)
+    said = (tmp_path / "log").read_text()
+    assert f" ({'pure Python' if compiling.missing() else 'compiled'}) serves " in said, said

@@ -41,6 +41,13 @@ def application(environ, start_response):
 """
 
 
+APACHE = """\
+import subprocess, sys
+status = subprocess.call(sys.argv[1:], stdin=0)
+sys.exit(128 - status if status < 0 else status)
+"""
+
+
 class Process:
     """A process under test; its standard error is a file, as under Apache."""
 
@@ -120,6 +127,25 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Process]]:
     yield start
     for process in started:
         process.end()
+
+
+@pytest.fixture
+def start_by_apache(start: Callable[..., Process], tmp_path: Path) -> Callable[..., Process]:
+    """Start Python from a process that is called as Apache's are, and has a group of its own."""
+    apache = tmp_path / "apache2"
+    apache.symlink_to(os.path.realpath(sys.executable))
+
+    def start_by_apache(*arguments: str, **settings: object) -> Process:
+        process = start(
+            "-c",
+            "import os, sys; os.setpgid(0, 0); os.execv(sys.argv[1], sys.argv[1:])",
+            *[apache, "-c", APACHE, sys.executable, *arguments],
+            **settings,
+        )
+        process.pid = int(process.until_logged(r" serves .*, process (\d+)")[1])
+        return process
+
+    return start_by_apache
 
 
 @pytest.fixture

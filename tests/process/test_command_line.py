@@ -31,11 +31,12 @@ def gfcgi_command(*arguments, **settings):
 
 def test_version():
     done = gfcgi_command("--version")
-    assert (done.returncode, done.stdout) == (0, f"gfcgi {gfcgi.__version__}\n")
+    assert done.returncode == 0
+    assert done.stdout.startswith(f"gfcgi {gfcgi.__version__} (")
 
 
 def test_help_has_groups_and_every_option():
-    done = gfcgi_command("--help")
+    done = gfcgi_command("--help-all")
     assert done.returncode == 0
     for heading in ("Where it listens:", "The application:", "Limits:", "Timeouts:"):
         assert f"\n{heading}\n" in done.stdout
@@ -46,13 +47,13 @@ def test_help_has_groups_and_every_option():
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        ([], "the following arguments are required: TARGET"),
+        (["--debug"], "the following arguments are required: TARGET"),
         (["hello", "--bond", "x"], "unrecognized arguments: --bond x"),
         (["hello", "--backlo", "3"], "unrecognized arguments: --backlo 3"),
         (["hello", "--backlog", "many"], "gfcgi: --backlog: 'many': it must be a whole number"),
         (["hello", "--bind", "here"], "gfcgi: --bind: 'here': write unix:PATH"),
-        (["serve", "hello", "--bind", "0.0.0.0:0"], "gfcgi: TARGET: hello: there is no module"),
-        (["nosuch.fcgi"], "gfcgi: TARGET: nosuch.fcgi: No such file or directory"),
+        (["serve", "hello", "--bind", "0.0.0.0:0"], "gfcgi: TARGET: 'hello': there is no module"),
+        (["nosuch.fcgi"], "gfcgi: TARGET: 'nosuch.fcgi': No such file or directory"),
     ],
 )
 def test_wrong_use_is_said_without_a_traceback_and_exit_2(arguments, complaint, tmp_path):
@@ -207,6 +208,44 @@ def test_a_taken_http_port_is_said_and_exit_2(hello):
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert line == f"gfcgi: --http: 127.0.0.1:{port}: Address already in use"
+
+
+def test_a_tmpdir_that_is_too_long_for_the_private_socket_is_said_and_exit_2(hello, tmp_path):
+    long = tmp_path / ("x" * 120)
+    long.mkdir()
+    env = {**os.environ, "TMPDIR": str(long)}
+    done = gfcgi_command(str(hello), "--http", "127.0.0.1:0", env=env)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("gfcgi: --http: no UNIX socket can be made in the temporary directory")
+    assert str(long) in line
+
+
+@pytest.mark.parametrize("flask", [False, True], ids=["gateway", "flask"])
+def test_an_exceptions_text_neither_controls_the_terminal_nor_forges_a_line(start, tmp_path, flask):
+    """With --http the traceback goes to the terminal, by way of FCGI_STDERR."""
+    forged = "2026-11-25 12:00:00,000 gfcgi[1] INFO: forged"
+    said = f"\n\x1b[2J\n{forged}"
+    body = f"raise ValueError({said!r})"
+    if flask:
+        text = "from flask import Flask\napplication = Flask('x')\n@application.route('/')\n"
+        text += f"def view():\n    {body}\n"
+    else:
+        text = f"def application(environ, start_response):\n    {body}\n"
+    (tmp_path / "failing.py").write_text(text)
+    target = f"{tmp_path}/failing.py:application"
+    process = start("-m", "gfcgi", target, "--http", "127.0.0.1:0")
+    port = int(re.search(rb":(\d+)/", process.popen.stdout.readline())[1])
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as browser:
+        browser.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        while browser.recv(65536):
+            pass
+    process.until_logged("forged")
+    process.send(signal.SIGTERM)
+    process.wait()
+    log = process.log()
+    assert "\x1b" not in log
+    assert not re.search(f"^{re.escape(forged)}", log, re.MULTILINE)
 
 
 def test_bind_beside_http_is_served_too(start, ask, hello, tmp_path):

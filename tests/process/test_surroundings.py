@@ -77,10 +77,10 @@ def test_requests_that_wait_for_the_start_are_answered_though_it_is_told_to_stop
     script = tmp_path / "told.fcgi"
     told = (
         "import os, signal, gfcgi.process.patching as patching\n"
-        "def patch(before=patching.patch):\n"
+        "def patch(*arguments, before=patching.patch):\n"
         "    os.kill(os.getpid(), signal.SIGUSR1)\n"
         "    os.kill(os.getpid(), signal.SIGTERM)\n"
-        "    before()\n"
+        "    before(*arguments)\n"
         "patching.patch = patch\n"
     )
     script.write_text(told + hello.read_text())
@@ -143,19 +143,20 @@ def test_sockets_of_systemd_are_served(start, ask, hello, how):
         assert process.wait() == 0
 
 
-def run_as_cgi(script):
+def run_as_cgi(*arguments, query=""):
     """Run a script as a Web server runs a CGI program."""
     environ = {
         **os.environ,
         "GATEWAY_INTERFACE": "CGI/1.1",
         "REQUEST_METHOD": "GET",
-        "SCRIPT_NAME": f"/{script.name}",
+        "QUERY_STRING": query,
+        "SCRIPT_NAME": next(f"/{one.name}" for one in arguments if isinstance(one, Path)),
         "SERVER_NAME": "localhost",
         "SERVER_PORT": "80",
         "SERVER_PROTOCOL": "HTTP/1.1",
     }
     return subprocess.run(
-        [sys.executable, str(script)],
+        [sys.executable, *map(str, arguments)],
         env=environ,
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -176,6 +177,36 @@ def test_a_cgi_request_is_answered_without_importing_gevent(hello):
     assert body == PAGE
     assert b"Content-Type: text/html" in head
     assert b"Status: 200 OK" in head
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("--debug", ["--debug"]),
+        ("--help", ["--help"]),
+        ("--bind%3D127.0.0.1:0", ["--bind=127.0.0.1:0"]),
+        ("more+--debug", ["more", "--debug"]),
+        ("+--debug", ["", "--debug"]),
+        ("a=b", []),
+        ("", []),
+    ],
+)
+@pytest.mark.parametrize("options", [[], ["--params-timeout-seconds", "9"]])
+def test_the_words_of_a_query_are_no_options_of_a_script_that_gfcgi_runs(
+    hello, query, words, options
+):
+    """Apache passes them to a CGI program, behind the arguments of the #! line."""
+    hello.write_text(hello.read_text().replace("    body = ", "    raise ValueError\n    body = "))
+    done = run_as_cgi("-m", "gfcgi", *options, hello, *words, query=query)
+    assert b"Status: 500" in done.stdout
+    assert b"The application failed. Its error log says why." in done.stdout
+
+
+def test_a_cgi_program_may_have_options_of_its_own_behind_the_script(hello):
+    hello.write_text(hello.read_text().replace("    body = ", "    raise ValueError\n    body = "))
+    for query, words in (("", []), ("a=b", []), ("a+b", ["a", "b"])):
+        done = run_as_cgi("-m", "gfcgi", hello, "--debug", *words, query=query)
+        assert b"Traceback" in done.stdout
 
 
 def test_an_exception_under_cgi_is_on_standard_error_once(tmp_path):
@@ -203,20 +234,15 @@ def test_without_surroundings_three_lines_say_how_to_run_the_script(hello):
         assert f"{sys.executable} -m gfcgi {hello} --bind unix:" in done.stderr
 
 
-def test_a_terminal_is_no_surrounding(hello):
-    primary, secondary = os.openpty()
-    try:
-        done = subprocess.run(
-            [sys.executable, str(hello)],
-            stdin=secondary,
-            capture_output=True,
-            check=False,
-            text=True,
-            timeout=60,
-        )
-    finally:
-        os.close(primary)
-        os.close(secondary)
+def test_a_terminal_is_no_surrounding(hello, terminal):
+    done = subprocess.run(
+        [sys.executable, str(hello)],
+        stdin=terminal[1],
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=60,
+    )
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 3
 
@@ -256,7 +282,8 @@ def test_a_web_servers_socket_wins_over_bind(start, ask, hello, tmp_path):
         ("run(application, bind='9000')", "gfcgi: bind=: '9000': write unix:PATH"),
         ("run(application, backlog=0)", "gfcgi: backlog=: 0: it must be a whole number"),
         ("run(application, bound='x')", "gfcgi: bound=: there is no such option"),
-        ("run('application', bind='127.0.0.1:0')", "gfcgi: gfcgi.run: a WSGI application can be"),
+        ("run(['x'], bind='127.0.0.1:0')", "gfcgi: gfcgi.run: the application cannot be called"),
+        ("run('hello', bind='127.0.0.1:0')", "gfcgi: TARGET: 'hello': there is no module hello"),
         ("run(application, bind='0.0.0.0:0')", "gfcgi: bind=: 0.0.0.0:0: other machines"),
     ],
 )
@@ -278,7 +305,7 @@ def test_what_was_imported_before_patching_is_named(start, ask, tmp_path):
     process = start(script)
     process.until_logged("listening on")
     (line,) = [line for line in process.log().splitlines() if "made cooperative" in line]
-    assert "shop (time.sleep)" in line
+    assert "shop" not in line  # its reference to time.sleep is put right
     assert "__main__ (Mine, a subclass of socket.socket, a threading.Lock)" in line
     script.write_text("import gfcgi.patched\n" + early + rest.replace("late.sock", "early.sock"))
     process = start(script)
@@ -318,3 +345,140 @@ def test_wsgi_multiprocess_is_true_where_the_socket_was_inherited(start, ask, tm
         assert ask(address_of(listening)).response(1).body == b"True"
     start(script).until_logged("listening on")
     assert ask(f"{tmp_path}/tell.sock").response(1).body == b"False"
+
+
+@pytest.mark.parametrize("how", ["script", "command"])
+@pytest.mark.parametrize("closed", ["1>&- 2>&-", "0<&- 1>&- 2>&-"])
+def test_no_socket_takes_the_place_of_a_standard_descriptor_that_was_closed(
+    start, ask, tmp_path, how, closed
+):
+    """Or what a program prints would go to a Web server (FastCGI 1.0 §2.2 leaves 0 alone open)."""
+    script = tmp_path / "look.fcgi"
+    script.write_text(
+        "import os\n"
+        "def application(environ, start_response):\n"
+        "    os.system('echo printed; echo complained >&2')\n"
+        "    start_response('200 OK', [('Content-Type', 'text/plain')])\n"
+        "    return [' '.join(os.readlink(f'/proc/self/fd/{fd}') for fd in range(3)).encode()]\n"
+        "if __name__ == '__main__':\n"
+        "    import gfcgi\n"
+        "    gfcgi.run(application)\n"
+    )
+    arguments = [script] if how == "script" else ["-m", "gfcgi", script]
+    path = f"{tmp_path}/web.sock"
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(path)
+        listening.listen()
+        if closed.startswith("0"):
+            settings = {"env": {**os.environ, "GFCGI_BIND": f"unix:{tmp_path}/app.sock"}}
+            path = f"{tmp_path}/app.sock"
+        else:
+            settings = {"stdin": listening}
+        closing = "import os, sys; os.execvp('sh', ['sh', '-c', sys.argv[1], *sys.argv[2:]])"
+        command = f'exec "$0" "$@" {closed}'
+        process = start("-c", closing, command, sys.executable, *arguments, **settings)
+        process.until(lambda: os.path.exists(path))
+        while True:
+            try:
+                response = ask(path).response(1)
+                break
+            except ConnectionRefusedError:  # bound, and does not listen yet
+                continue
+    assert response.body == b"/dev/null /dev/null /dev/null"
+    process.send(signal.SIGTERM)
+    assert process.wait() == 0
+
+
+@pytest.mark.parametrize("how", ["script", "command"])
+def test_a_listening_socket_is_served_where_there_is_no_dev_null(start, ask, hello, how):
+    """As in the chroot that spawn-fcgi -c makes."""
+    arguments = [str(hello)] if how == "script" else ["-m", "gfcgi", str(hello)]
+    without = (
+        "import os, runpy, sys\n"
+        "os.devnull = '/nowhere/null'\n"
+        "sys.argv = sys.argv[1:]\n"
+        "if sys.argv[0] == '-m':\n"
+        "    del sys.argv[0]\n"
+        "    runpy.run_module('gfcgi', run_name='__main__', alter_sys=True)\n"
+        "else:\n"
+        "    runpy.run_path(sys.argv[0], run_name='__main__')\n"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        process = start("-c", without, *arguments, stdin=listening)
+        assert ask(address_of(listening)).response(1).body == PAGE
+    process.send(signal.SIGTERM)
+    assert process.wait() == 0
+
+
+@pytest.mark.parametrize("how", ["script", "command"])
+def test_a_script_behind_a_symbolic_link_finds_the_modules_beside_its_target(
+    start, ask, hello, tmp_path, how
+):
+    for name in ("real", "linked"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "real" / "beside.py").write_text(hello.read_text())
+    script = tmp_path / "real" / "hello.fcgi"
+    script.write_text("import beside, gfcgi, sys\n")
+    with open(script, "a") as file:
+        file.write("assert __file__.endswith('/linked/site.fcgi'), __file__\n")
+        file.write(f"assert sys.path[0] == {str(tmp_path / 'real')!r}, sys.path\n")
+        file.write("gfcgi.run(beside.application)\n")
+    link = tmp_path / "linked" / "site.fcgi"
+    link.symlink_to("../real/hello.fcgi")
+    arguments = [link] if how == "script" else ["-m", "gfcgi", link]
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        process = start(*arguments, stdin=listening)
+        assert ask(address_of(listening)).response(1).body == PAGE, process.log()
+
+
+def test_the_command_answers_a_cgi_request_too(hello):
+    done = run_as_cgi("-m", "gfcgi", hello)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.partition(b"\r\n\r\n")[2] == PAGE
+
+
+PRINTING = """\
+print("printed at its import")
+def application(environ, start_response):
+    print("printed for", environ["PATH_INFO"])
+    if environ["PATH_INFO"] == "/fail":
+        1 / 0
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "2")])
+    return [b"ok"]
+if __name__ == "__main__":
+    import gfcgi
+    gfcgi.run(application)
+"""
+
+
+@pytest.mark.parametrize("how", ["script", "command"])
+def test_what_is_printed_is_in_the_error_log_with_the_end_of_its_line(start, ask, tmp_path, how):
+    """Under mod_fastcgi and mod_fcgid standard output is the error log too, and no terminal."""
+    script = tmp_path / "printing.fcgi"
+    script.write_text(PRINTING)
+    arguments = [script] if how == "script" else ["-m", "gfcgi", script]
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listening,
+        open(tmp_path / "out", "w") as out,
+    ):
+        start(*arguments, stdin=listening, stdout=out, env=env)
+        assert ask(address_of(listening), "/here").response(1).status == 200
+    assert (tmp_path / "out").read_text() == "printed at its import\nprinted for /here\n"
+
+
+@pytest.mark.parametrize("apache", [True, False])
+def test_an_exception_is_once_in_an_error_log_that_gets_fcgi_stderr_too(
+    start, start_by_apache, ask, tmp_path, apache
+):
+    """Apache puts both into one file; a Web server that somebody else started does not."""
+    script = tmp_path / "failing.fcgi"
+    script.write_text(PRINTING)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        begin = start_by_apache if apache else start
+        process = begin("-m", "gfcgi", script, stdin=listening)
+        response = ask(address_of(listening), "/fail").response(1)
+    assert response.status == 500
+    assert response.stderr.count(b"ZeroDivisionError: division by zero") == 1
+    process.until_logged("ERROR: GET /fail: the application failed")
+    assert process.log().count("ZeroDivisionError: division by zero") == (0 if apache else 1)

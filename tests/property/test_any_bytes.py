@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from fuzz.protocol import SMALL_BOUNDS, application_events, webserver_events
 from hypothesis import given
 from hypothesis import strategies as st
 from replay import Transcript, byte_by_byte, replay, whole
@@ -10,9 +11,7 @@ from replay.examples import examples
 from replay.strategies import cut, cut_places, wire_bytes
 
 from gfcgi.errors import Fatal, RemoteProtocolError
-from gfcgi.protocol import ApplicationConnection, BeginRequest, WebServerConnection
-
-SMALL_BOUNDS = {"max_params_bytes": 40, "max_params_pairs": 3, "max_concurrent_requests": 2}
+from gfcgi.protocol import ApplicationConnection
 
 
 @given(wire_bytes, cut_places, st.booleans())
@@ -28,24 +27,17 @@ def test_the_application_gives_the_same_events_however_the_bytes_are_cut(
 @given(wire_bytes, cut_places)
 @examples(500)
 def test_small_bounds_make_no_difference_to_that(content, places):
-    def events(pieces: list[bytes]) -> list[tuple[object, ...]]:
-        return Transcript(ApplicationConnection(**SMALL_BOUNDS)).feed(pieces).eof().events
-
-    assert events(cut(content, places)) == events(whole(content))
-    assert events(byte_by_byte(content)) == events(whole(content))
+    expected = application_events(whole(content), **SMALL_BOUNDS)
+    assert application_events(cut(content, places), **SMALL_BOUNDS) == expected
+    assert application_events(byte_by_byte(content), **SMALL_BOUNDS) == expected
 
 
 @given(wire_bytes, cut_places)
 @examples(500)
 def test_the_web_server_gives_the_same_events_however_the_bytes_are_cut(content, places):
-    def events(pieces: list[bytes]) -> list[tuple[object, ...]]:
-        core = WebServerConnection()
-        for request_id in (1, 2, 65535):
-            core.send(BeginRequest(request_id, 1, True, {}))
-        return Transcript(core).feed(pieces).eof().events
-
-    assert events(cut(content, places)) == events(whole(content))
-    assert events(byte_by_byte(content)) == events(whole(content))
+    expected = webserver_events(whole(content))
+    assert webserver_events(cut(content, places)) == expected
+    assert webserver_events(byte_by_byte(content)) == expected
 
 
 @given(wire_bytes)

@@ -63,9 +63,14 @@ _SAMPLES = [capture.content for capture in captures()[::20] if capture.facts["by
 
 
 @st.composite
-def mutations(draw: st.DrawFn) -> bytes:
-    """A piece of the corpus with some of its bytes changed, left out, doubled or put in."""
-    content = bytearray(draw(st.sampled_from(_SAMPLES)))
+def mutations(
+    draw: st.DrawFn, samples: list[bytes] = _SAMPLES, words: tuple[bytes, ...] = ()
+) -> bytes:
+    """One of the samples with some of its bytes changed, left out, doubled or put in.
+
+    The samples are the corpus' if none are given. ``words`` are put in as they are.
+    """
+    content = bytearray(draw(st.sampled_from(samples)))
     for _ in range(draw(st.integers(1, 4))):
         # Most of what can go wrong is in the headers at the beginning.
         at = draw(st.integers(0, min(len(content), 64) if draw(st.booleans()) else len(content)))
@@ -77,7 +82,8 @@ def mutations(draw: st.DrawFn) -> bytes:
             case "double":
                 content[at:at] = content[at : at + draw(st.integers(1, 64))]
             case "insert":
-                content[at:at] = draw(st.binary(min_size=1, max_size=16))
+                word = st.sampled_from(words) if words else st.nothing()
+                content[at:at] = draw(word | st.binary(min_size=1, max_size=16))
             case "cut":
                 del content[at:]
     return bytes(content)

@@ -27,7 +27,11 @@ from typing import Any, final
 
 from webserver_side import DEADLINE_SECONDS, Response, TransportConnection, cgi_params, request
 
-__all__ = ["RunningServer", "wait_until"]
+__all__ = ["THREADS", "RunningServer", "wait_until"]
+
+THREADS = int(os.environ.get("GFCGI_TEST_THREADS", "0"))
+"""In how many operating-system threads the application runs; 0 is greenlets. A greenlet has
+answered a request that does not wait before anything else is read; a thread has not."""
 
 TESTS = Path(__file__).parent.parent
 
@@ -47,6 +51,7 @@ class RunningServer:
     """One process; ``options`` are those of ``gfcgi.options.Options``, ``tcp`` asks for a port.
 
     ``measured`` is whether coverage may measure it, which keeps some memory for each greenlet.
+    Without ``threads`` among the options, they are ``THREADS``.
     """
 
     def __init__(self, *, tcp: bool = False, measured: bool = True, **options: object) -> None:
@@ -64,6 +69,9 @@ class RunningServer:
         self._control_path = str(folder / "control.sock")
         control.bind(self._control_path)
         control.listen(8)
+        options.setdefault("threads", THREADS)
+        if THREADS:
+            options.setdefault("queue_timeout_seconds", 60)  # for more requests than threads
         config = {
             "listener": listener.fileno(),
             "control": control.fileno(),
@@ -116,8 +124,11 @@ class RunningServer:
         """``state`` once nothing is open and the greenlets of past requests have gone."""
 
         def at_rest() -> bool:
+            before = state.get("greenlets")
             state.update(self.state())
-            return not (state["connections"] or state["active_requests"] or state["parked"])
+            if state["connections"] or state["active_requests"] or state["parked"]:
+                return False
+            return bool(state["greenlets"] == before)  # one that is told to end has a turn to do so
 
         state: dict[str, Any] = {}
         wait_until(at_rest, "nothing to be going on")

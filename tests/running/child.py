@@ -29,7 +29,9 @@ def state(server: Server) -> dict[str, Any]:
         resident = int(statm.read().split()[1]) * resource.getpagesize()
     return {
         "greenlets": sum(
-            isinstance(thing, greenlet.greenlet) and not thing.dead for thing in gc.get_objects()
+            # Each thread's main greenlet, which has no parent, stays with its thread.
+            isinstance(thing, greenlet.greenlet) and not thing.dead and thing.parent is not None
+            for thing in gc.get_objects()
         ),
         "descriptors": len(os.listdir("/proc/self/fd")),
         "resident_bytes": resident,
@@ -49,6 +51,7 @@ def main() -> None:
         name: tuple(value) if isinstance(value, list) else value
         for name, value in config["options"].items()
     }
+    site.Event, site.pause = site.ways_to_wait(threads=bool(options.get("threads")))
     server = Server(
         site.application, [socket.socket(fileno=config["listener"])], Options(**options)
     )

@@ -7,23 +7,32 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from urllib.parse import parse_qsl
 
 import gevent
-from gevent.event import Event
+import gevent.event
 
 from gfcgi.errors import RequestAborted
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Callable[[bytes], object]]
 
+Event: Callable[[], Any] = gevent.event.Event
+pause: Callable[[float], None] = gevent.sleep
 notes: dict[str, Any] = {}
-_gates: dict[str, Event] = {}
+_gates: dict[str, Any] = {}
 
 
-def gate(key: str) -> Event:
+def ways_to_wait(*, threads: bool) -> tuple[Callable[[], Any], Callable[[float], None]]:
+    """The event and the sleep with which an application waits, in threads or in greenlets."""
+    return (threading.Event, time.sleep) if threads else (gevent.event.Event, gevent.sleep)
+
+
+def gate(key: str) -> Any:
     """What requests with this key wait for, and a test opens."""
     return _gates.setdefault(key, Event())
 
@@ -139,7 +148,7 @@ class Chunks:
             yield chunk
             self.taken += 1
             if "yield" in self.query:
-                gevent.sleep(0)
+                pause(0)
 
     def close(self) -> None:
         note(self.query, f"closed after {self.taken}")

@@ -9,6 +9,7 @@ script: ``note`` adds a line to TOKEN.log, ``wait_for`` waits until the test mak
 import hashlib
 import json
 import os
+import threading
 import time
 from urllib.parse import parse_qs
 from wsgiref.validate import validator
@@ -44,6 +45,7 @@ def memory():
 
 
 START_KIB = memory()[0]
+counting = threading.Lock()
 sleeping = 0
 peak = 0
 gave_up = False
@@ -139,11 +141,35 @@ def fail(request):
     raise RuntimeError("this exception is meant " + request.token)
 
 
+def broken(request):
+    """Answer with the first half of a response; after a pause raise an exception, or go on.
+
+    With gated=1 the pause is over when the test says go.
+    """
+    extra = [("Content-Length", "12000")] if request.arg("length", "") else []
+    extra.append(("Cache-Control", "max-age=600"))
+    request.start("200 OK", [("Content-Type", "text/plain"), *extra])
+    note(request.token, "broken")
+
+    def body():
+        yield b"first\n" * 1000
+        if request.arg("gated", "") == "1":
+            wait_for(request.token, "go")
+        time.sleep(float(request.arg("pause", "0")))
+        if request.arg("whole", ""):
+            yield b"other\n" * 1000
+            return
+        raise RuntimeError("this exception is meant " + request.token)
+
+    return body()
+
+
 def sleep(request):
     """Sleep; with expect=N stay until N such requests are here at once, or the wait is over."""
     global sleeping, peak, gave_up
-    sleeping += 1
-    peak = max(peak, sleeping)
+    with counting:
+        sleeping += 1
+        peak = max(peak, sleeping)
     expect, until = int(request.arg("expect", "1")), time.monotonic() + WAIT_SECONDS
     try:
         time.sleep(float(request.arg("seconds", "0.5")))
@@ -152,7 +178,8 @@ def sleep(request):
             time.sleep(0.02)
         return request.json({"pid": os.getpid(), "peak": peak})
     finally:
-        sleeping -= 1
+        with counting:
+            sleeping -= 1
 
 
 class Noted:
@@ -277,6 +304,7 @@ ACTIONS = {
     "large": large,
     "errors": write_errors,
     "raise": fail,
+    "broken": broken,
     "sleep": sleep,
     "download": download,
     "events": events,

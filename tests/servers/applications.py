@@ -63,6 +63,21 @@ class Bound(Application):
 
 
 @dataclass(frozen=True)
+class Gunicorn(Application):
+    """``gunicorn -k gfcgi.gunicorn.Worker``, with further arguments."""
+
+    arguments: tuple[str, ...] = ()
+    workers: int = 1
+
+    def command(self, script: Path, address: Address) -> list[str]:
+        return [
+            *[sys.executable, "-m", "gunicorn", f"{script.stem}:application"],
+            *["-k", "gfcgi.gunicorn.Worker", "--chdir", str(script.parent)],
+            *["-w", str(self.workers), "-b", address.bind, *self.arguments],
+        ]
+
+
+@dataclass(frozen=True)
 class SpawnFcgi(Application):
     """Started by spawn-fcgi, listening socket on fd 0; ``forks`` goes through multiwatch."""
 
@@ -73,7 +88,11 @@ class SpawnFcgi(Application):
         if self.forks:
             need("multiwatch")
         printed = configuration(
-            "spawn-fcgi", str(script), bind=address.bind, processes=self.forks or None
+            "spawn-fcgi",
+            str(script),
+            bind=address.bind,
+            processes=self.forks or None,
+            python=sys.executable,
         )
         return ["/bin/sh", "-c", printed, "start", "-n"]
 

@@ -33,6 +33,8 @@ FASTCGI_BINDING = (
     "mod_fastcgi binds a script's socket before it listens there; a request just then may get 500",
 )
 FCGID_STARTING = (500, "mod_fcgid stops a process that still starts, and its request may get 500")
+#: Only its Content-Length shows that a response is not whole.
+NEEDS_LENGTH = (False, True)
 PROCESS_EACH = "under CGI every request has a process"
 SEVERAL_PROCESSES = "multiwatch runs several processes on one socket"
 
@@ -60,6 +62,9 @@ class Column:
     accepts_while_reloading: bool = True
     #: FCGI_STDERR can be read in the Web server's error log.
     logs_stderr: bool = True
+    #: The HTTP client can tell a response that breaks off from a whole one: without a
+    #: Content-Length, and with one.
+    shows_cut: tuple[bool, bool] = (True, True)
     #: The status of a request that a graceful reload may cost, and why.
     reload_costs: tuple[int, str] | None = None
     #: Transport connections are kept for the next request.
@@ -105,6 +110,7 @@ COLUMNS = [
         concurrency=ONE_REQUEST_EACH,
         accepts_while_reloading=False,
         reload_costs=FCGID_STARTING,
+        shows_cut=NEEDS_LENGTH,
     ),
     Column(
         "apache-fastcgi",
@@ -113,6 +119,7 @@ COLUMNS = [
         streams_request=True,
         reload_costs=FASTCGI_BINDING,
         chunked_status=411,
+        shows_cut=NEEDS_LENGTH,
     ),
     Column(
         "apache-fastcgi-static",
@@ -120,6 +127,7 @@ COLUMNS = [
         Application(),
         streams_request=True,
         chunked_status=411,
+        shows_cut=NEEDS_LENGTH,
     ),
     Column(
         "apache-fastcgi-external",
@@ -127,6 +135,7 @@ COLUMNS = [
         Bound(tcp=True),
         streams_request=True,
         chunked_status=411,
+        shows_cut=NEEDS_LENGTH,
     ),
     Column(
         "apache-cgi",
@@ -135,6 +144,7 @@ COLUMNS = [
         concurrency=PROCESS_EACH,
         streams_request=True,
         reload_costs=CGID_AWAY,
+        shows_cut=(False, False),
     ),
     Column(
         "cgi-fcgi",
@@ -147,6 +157,7 @@ COLUMNS = [
                 "cgi-fcgi ends with the body unread, and mod_cgid then loses the answer"
             ),
         },
+        shows_cut=(False, False),
     ),
     Column("spawn-fcgi-unix", Nginx(streaming=True), SpawnFcgi(), streams_request=True),
     Column("spawn-fcgi-tcp", Nginx(), SpawnFcgi(tcp=True), holds_back=False),
@@ -164,6 +175,7 @@ COLUMNS = [
         holds_back=False,
         notices_leaving=False,
         accepts_while_reloading=False,
+        shows_cut=NEEDS_LENGTH,
     ),
     Column(
         "lighttpd-streaming",
@@ -181,15 +193,28 @@ COLUMNS = [
         chunked_status=411,
         accepts_while_reloading=False,
     ),
-    Column("caddy", Caddy(streaming=True), streams_request=True, logs_stderr=False),
-    Column("h2o", H2O(), Bound(arguments=("--script-name", "/app")), holds_back=False),
+    Column(
+        "caddy",
+        Caddy(streaming=True),
+        streams_request=True,
+        logs_stderr=False,
+        shows_cut=NEEDS_LENGTH,
+    ),
+    Column(
+        "h2o",
+        H2O(),
+        Bound(arguments=("--script-name", "/app")),
+        holds_back=False,
+        shows_cut=NEEDS_LENGTH,
+    ),
     Column(
         "h2o-tcp",
         H2O(),
         Bound(tcp=True, arguments=("--script-name", "/app")),
         holds_back=False,
+        shows_cut=NEEDS_LENGTH,
     ),
-    Column("h2o-spawn", H2O(spawn=True), Application(), holds_back=False),
+    Column("h2o-spawn", H2O(spawn=True), Application(), holds_back=False, shows_cut=NEEDS_LENGTH),
     Column(
         "haproxy",
         HAProxy(),

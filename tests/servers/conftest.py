@@ -33,10 +33,8 @@ def running(request: pytest.FixtureRequest) -> Iterator[Site]:
     """
     column: Column = request.param
     site = Site(column)
-    site.start()
-    yield site
-    faults = site.stop()
-    assert not faults, faults
+    with site.running():
+        yield site
 
 
 @pytest.fixture

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import functools
 import http.client
-import re
 import ssl
 import subprocess
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any
 
 from .columns import Column
 from .exchange import DEADLINE_SECONDS, HTTPClient
 from .harness import PrivateRoot, missing, need
 from .site import Site
-from .webservers import H2O, Caddy, HAProxy, Lighttpd, Nginx, Place, WebServer
+from .webservers import H2O, Asking, Caddy, HAProxy, Lighttpd, Nginx, Place, WebServer
 from .webservers.apache import Apache
 
 #: Where a distribution's lighttpd has its modules; mod_openssl is a package of its own.
@@ -49,6 +47,11 @@ class Files:
     key: Path
     both: Path
 
+    @property
+    def pair(self) -> tuple[str, str]:
+        """As ``--tls`` has them."""
+        return str(self.certificate), str(self.key)
+
     @classmethod
     def write(cls, root: PrivateRoot) -> Files:
         first, second = certificate()
@@ -59,94 +62,37 @@ class Files:
         )
 
 
-def apache(found: str, files: Files) -> str:
-    return f"""\
-{found}
-LoadModule ssl_module {Apache._module("ssl")}
-SSLSessionCache none
-SSLEngine on
-SSLCertificateFile {files.certificate}
-SSLCertificateKeyFile {files.key}"""
+def with_tls(place: Place) -> dict[str, Any]:
+    """The options that have a Web server speak HTTPS at the port of the place."""
+    files = Files.write(place.root)
+    return {"tls": (str(files.both), str(files.both)), "listen": place.listen}
 
 
-def nginx(found: str, files: Files) -> str:
-    address = found.removesuffix(";")
-    return f"{address} ssl; ssl_certificate {files.certificate}; ssl_certificate_key {files.key};"
-
-
-def lighttpd(found: str, files: Files) -> str:
+def need_mod_openssl() -> None:
+    """Skip, or in CI fail, where lighttpd cannot speak HTTPS."""
     if not any(Path(directory, "mod_openssl.so").exists() for directory in LIGHTTPD_MODULES):
         missing("lighttpd's mod_openssl")
-    return f"""\
-{found}
-server.modules += ( "mod_openssl" )
-ssl.engine = "enable"
-ssl.pemfile = "{files.both}\""""
-
-
-def caddy(found: str, files: Files) -> str:
-    return f"{found}\n\ttls {files.certificate} {files.key}"
-
-
-def h2o(found: str, files: Files) -> str:
-    return f"{found}\n  ssl:\n    certificate-file: {files.certificate}\n    key-file: {files.key}"
-
-
-def haproxy(found: str, files: Files) -> str:
-    return f"{found} ssl crt {files.both}"
-
-
-#: For each Web server: where its configuration says the port, and what that line becomes.
-LINES: Final[dict[type[WebServer], tuple[str, Callable[[str, Files], str]]]] = {
-    Apache: (r"^Listen 127\.0\.0\.1:PORT$", apache),
-    Nginx: (r"listen 127\.0\.0\.1:PORT[^;]*;", nginx),
-    Lighttpd: (r"^server\.port = PORT$", lighttpd),
-    Caddy: (r"^:PORT \{$", caddy),
-    H2O: (r"^  port: PORT$", h2o),
-    HAProxy: (r"^ *bind 127\.0\.0\.1:PORT$", haproxy),
-}
 
 
 def offers_https(server: WebServer) -> bool:
     """Whether this Web server can have HTTPS here."""
-    return isinstance(server, tuple(LINES))
+    return isinstance(server, (Apache, Nginx, Lighttpd, Caddy, H2O, HAProxy))
 
 
-@dataclass(frozen=True)
-class Secure(WebServer):
-    """A Web server as it is in its column, on an HTTPS port."""
-
-    plain: WebServer
-
-    def command(self, place: Place) -> list[str]:
-        command = self.plain.command(place)
-        files = Files.write(place.root)
-        kind = next(kind for kind in LINES if isinstance(self.plain, kind))
-        pattern, changed = LINES[kind]
-        expression = re.compile(pattern.replace("PORT", str(place.port)), re.MULTILINE)
-        times = 0
-        for path in (place.root.path / "conf").iterdir():
-            if path.is_symlink():
-                continue
-            text, found = expression.subn(lambda m: changed(m.group(), files), path.read_text())
-            if found:
-                path.write_text(text)
-            times += found
-        assert times == 1, f"{pattern} is there {times} times"
-        return command
-
-    def environment(self) -> dict[str, str]:
-        return self.plain.environment()
-
-    def version(self) -> str:
-        return self.plain.version()
+def secure(server: WebServer) -> WebServer:
+    """The Web server as it is in its column, with HTTPS."""
+    if isinstance(server, Apache):
+        server = replace(server, modules=(*server.modules, "ssl"))
+    if isinstance(server, Lighttpd):
+        need_mod_openssl()
+    return Asking(server, with_tls)
 
 
 class SecureSite(Site):
     """A column, running, that is spoken to by HTTPS."""
 
     def __init__(self, column: Column) -> None:
-        super().__init__(replace(column, server=Secure(column.server)))
+        super().__init__(replace(column, server=secure(column.server)))
 
     def client(self) -> HTTPClient:
         client = HTTPClient(self.port)

@@ -10,6 +10,7 @@ import pytest
 
 from .columns import Column
 from .defects import DEFECTS
+from .harness import HERE
 
 REQUESTS: Final = "Requests and responses"
 AUTHORIZERS: Final = "Authorizers"
@@ -21,23 +22,27 @@ INTRODUCTION: Final = """\
 
 <!-- Made by a real run of tests/servers; see below for the command. -->
 
-What an application behind gfcgi sees, and what the HTTP client gets, with each Web server. Every
-cell is a test in `tests/servers` that starts the Web server itself, with the configuration that
-`python -m gfcgi config` prints. This page is written by such a run, with Python {python}:
+This page shows, for each Web server, what an application behind gfcgi sees and what the HTTP client
+gets. Every cell is a test in `tests/servers`. It starts the Web server itself, with the
+configuration that `python -m gfcgi config` prints. Such a run has written this page, with
+Python {python}:
 
 ```sh
 GFCGI_SERVERS_MATRIX=docs/reference/webservers.md python -m pytest tests/servers
 ```
 
-A number is a difference of the Web server, in words below its table; a dash before the words there
-says that the case was not run. Columns of mod_fastcgi need the module, which no distribution has
-any more: `GFCGI_MOD_FASTCGI=/path/of/mod_fastcgi.so` in front of the command.
+A number stands for a difference of the Web server; the list below the table explains it. A dash in
+the list means that the case was not run. The columns of mod_fastcgi need the module, and no
+distribution has it any more: put `GFCGI_MOD_FASTCGI=/path/of/mod_fastcgi.so` before the command.
 """
+
+CUTS: Final = HERE / "cuts.md"
+"""What becomes of responses that break off: measured by hand, with ``measure_cuts``."""
 
 DEFECTS_TITLE: Final = """\
 ## Known defects
 
-What these Web servers do wrong, or not at all, where it touches an application behind gfcgi.
+What these Web servers do wrong or do not do, where it concerns an application behind gfcgi.
 
 | Web server | What it does | What helps |
 |---|---|---|
@@ -117,6 +122,7 @@ class Matrix:
                 column.name: column.server.version() if run else "" for column in table.columns
             }
             parts.append(table.markdown(versions))
+        parts.append(CUTS.read_text("utf-8"))
         rows = [f"| {known.server} | {known.does} | {known.helps} |" for known in DEFECTS]
         parts.append(DEFECTS_TITLE + "\n".join(rows) + "\n")
         return "\n".join(parts)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +48,7 @@ class Site:
         self.root = PrivateRoot()
         self.programs: list[Program] = []
         try:
-            script = self.root.script(self.source)
+            script = self.place_script()
             self.address = address = self.column.application.address(self.root)
             self.port = free_port()
             place = Place(self.root, self.port, self.mount, script, address)
@@ -74,6 +76,10 @@ class Site:
             self.stop()
             raise
 
+    def place_script(self) -> Path:
+        """Put the script where the Web server finds it."""
+        return self.root.script(self.source)
+
     def _ready_or_dead(self) -> bool:
         if any(program.exited() for program in self.programs):
             return True
@@ -90,6 +96,16 @@ class Site:
             faults += program.stop(number) if number else program.stop()
         self.root.remove()
         return faults
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Both run, and what goes wrong when they are stopped is a failure. Raises: StartError."""
+        self.start()
+        try:
+            yield
+        finally:
+            faults = self.stop()
+        assert not faults, faults
 
     # -- HTTP ------------------------------------------------------------------
 

@@ -68,11 +68,9 @@ def guarded(request: pytest.FixtureRequest) -> Iterator[tuple[Site, dict[str, in
     """A Web server whose /private an authorizer guards, and the statuses it is to answer with."""
     column, statuses = request.param
     site = Site(column, EXAMPLE, ready="/file.txt")
-    site.start()
-    wait_until(lambda: "listening on" in site.application_log(), "the authorizer to listen")
-    yield site, statuses
-    faults = site.stop()
-    assert not faults, faults
+    with site.running():
+        wait_until(lambda: "listening on" in site.application_log(), "the authorizer to listen")
+        yield site, statuses
 
 
 @pytest.fixture

@@ -35,15 +35,11 @@ def test_kept_connection_that_gfcgi_closes_while_idle_hurts_nobody(
     arguments = (*column.application.arguments, "--idle-timeout-seconds", "0.3")
     application = dataclasses.replace(column.application, arguments=arguments)
     impatient = Site(dataclasses.replace(column, application=application))
-    impatient.start()
-    try:
+    with impatient.running():
         for _ in range(3):
             assert impatient.get("/hello").status == 200
             assert impatient.request("POST", "/upload", b"x" * 1000).json()["bytes"] == 1000
             wait_until(lambda: not established(impatient.address), "gfcgi to close them")
-    finally:
-        faults = impatient.stop()
-    assert not faults, faults
 
 
 def test_kept_connections_are_used_again(site: Site, request: pytest.FixtureRequest) -> None:

@@ -48,10 +48,8 @@ def hello(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
     script = tmp_path / "hello.fcgi"
     script.write_text(HELLO)
     site = Site(request.param, script, ready="/")
-    site.start()
-    yield site
-    faults = site.stop()
-    assert not faults, faults
+    with site.running():
+        yield site
 
 
 def test_hello_script_answers_as_it_always_did(hello: Site) -> None:

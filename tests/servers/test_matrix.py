@@ -13,7 +13,7 @@ import pytest
 from .columns import Column
 from .defects import DEFECTS
 from .harness import HERE, REPOSITORY
-from .matrix import AUTHORIZERS, FAILED, REQUESTS, Table
+from .matrix import AUTHORIZERS, CUTS, FAILED, REQUESTS, Table
 from .webservers import Nginx
 
 PAGE = REPOSITORY / "docs" / "reference" / "webservers.md"
@@ -62,6 +62,11 @@ def test_the_page_has_no_empty_cell_and_no_failure() -> None:
         for row in rows[2:]:
             assert all(cell and cell != FAILED for cell in row), (title, row)
             assert len(row) == len(rows[0])
+
+
+@written
+def test_the_page_says_what_becomes_of_responses_that_break_off() -> None:
+    assert CUTS.read_text("utf-8") in PAGE.read_text("utf-8")
 
 
 @written

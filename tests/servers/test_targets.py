@@ -67,12 +67,8 @@ def test_https_is_told_by_scheme_and_port(site: Site, request: pytest.FixtureReq
         differs(request, "it speaks no HTTPS")
         return
     secure = SecureSite(site.column)
-    secure.start()
-    try:
+    with secure.running():
         seen = secure.get("/environ").json()
-    finally:
-        faults = secure.stop()
-    assert not faults, faults
     assert seen["wsgi.url_scheme"] == "https"
     assert seen["SERVER_PORT"] == str(secure.port)
     assert seen["HTTP_HOST"] == f"127.0.0.1:{secure.port}"

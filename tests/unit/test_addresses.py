@@ -8,10 +8,13 @@ import pytest
 
 from gfcgi.addresses import (
     InheritedSocket,
+    Networks,
     TCPAddress,
     UnixAddress,
+    in_brackets,
     is_loopback,
     parse_address,
+    parse_ip,
     parse_network,
 )
 
@@ -84,6 +87,68 @@ def test_networks_and_addresses_are_read():
     assert str(parse_network("::1")) == "::1/128"
     with pytest.raises(ValueError, match="host bits"):
         parse_network("10.0.0.1/8")
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("10.0.0.7", "10.0.0.7"),
+        ("::ffff:10.0.0.7", "10.0.0.7"),
+        ("::FFFF:10.0.0.7", "10.0.0.7"),
+        ("0:0:0:0:0:ffff:a00:7", "10.0.0.7"),
+        ("::ffff:10.0.0.7%eth0", "10.0.0.7"),
+        ("2001:DB8::1", "2001:db8::1"),
+        ("fe80::1%eth0", "fe80::1%eth0"),
+        ("::10.0.0.7", "::a00:7"),
+    ],
+)
+def test_an_ipv4_address_within_an_ipv6_one_is_the_ipv4_address(text, address):
+    assert str(parse_ip(text)) == address
+
+
+@pytest.mark.parametrize(
+    "text", ["", "unix:", "localhost", "10.0.0.7:80", "[::1]", "10.0.0.07", "10.0.0.7%eth0", "1"]
+)
+def test_what_is_no_literal_address_is_refused(text):
+    with pytest.raises(ValueError, match="IPv4 or IPv6"):
+        parse_ip(text)
+    assert text not in Networks(["0.0.0.0/0", "::/0"])
+
+
+@pytest.mark.parametrize(
+    ("text", "network"),
+    [
+        ("::ffff:10.0.0.7", "10.0.0.7/32"),
+        ("::FFFF:10.0.0.0/104", "10.0.0.0/8"),
+        ("::ffff:0:0/96", "0.0.0.0/0"),
+        ("::/0", "::/0"),
+        ("::/96", "::/96"),
+        ("2001:db8::/104", "2001:db8::/104"),
+    ],
+)
+def test_a_network_of_ipv4_addresses_within_ipv6_ones_is_the_ipv4_network(text, network):
+    assert str(parse_network(text)) == network
+
+
+@pytest.mark.parametrize("listed", ["10.0.0.7", "::ffff:10.0.0.7", "10.0.0.0/8"])
+@pytest.mark.parametrize("host", ["10.0.0.7", "::ffff:10.0.0.7", "::FFFF:a00:7"])
+def test_every_form_of_an_address_is_in_a_network_that_lists_any_form_of_it(listed, host):
+    networks = Networks(["2001:db8::1", listed])
+    assert host in networks
+    assert "::ffff:11.0.0.7" not in networks
+    assert "2001:DB8::1" in networks
+
+
+def test_networks_are_shown_as_they_are_understood():
+    assert str(Networks(["10.0.0.7", "::ffff:11.0.0.0/104"])) == "10.0.0.7/32, 11.0.0.0/8"
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [("::1", "[::1]"), ("[::1]", "[::1]"), ("127.0.0.1", "127.0.0.1"), ("a.b", "a.b")],
+)
+def test_an_ipv6_address_gets_brackets_once(host, shown):
+    assert in_brackets(host) == shown
 
 
 @pytest.mark.parametrize(

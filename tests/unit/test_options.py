@@ -12,7 +12,7 @@ from gfcgi.options import (
     GROUPS,
     Options,
     command_line_name,
-    described,
+    info_of,
     reference_table,
     variable_names,
 )
@@ -26,11 +26,16 @@ EXAMPLES = {
     "socket_group": ("33", "33"),
     "allow_from": ("10.0.0.0/8, ::1", ("10.0.0.0/8", "::1")),
     "http": ("localhost:8001", "localhost:8001"),
+    "http_host": ("app.example.com, .test", ("app.example.com", ".test")),
     "debug": ("yes", True),
     "script_name": ("/app/", "/app"),
     "trusted_proxies": ("10.0.0.1,::1", ("10.0.0.1", "::1")),
+    "rules": ("host-port=on, slash=off", ("host-port=on", "slash=off")),
     "stderr": ("with-stdout", "with-stdout"),
     "patch": ("OFF", False),
+    "threads": ("8", 8),
+    "processes": ("4", 4),
+    "no_cooperative": ("file-locks", ("file-locks",)),
     "log_level": ("DEBUG", "debug"),
     "max_connections": ("1", 1),
     "max_concurrent_requests": ("2", 2),
@@ -45,7 +50,21 @@ EXAMPLES = {
     "idle_timeout_seconds": ("1", 1.0),
     "stdin_timeout_seconds": ("1e3", 1000.0),
     "stdout_timeout_seconds": ("2.5", 2.5),
+    "queue_timeout_seconds": ("0", 0.0),
+    "request_timeout_seconds": ("4", 4.0),
     "graceful_timeout_seconds": ("3", 3.0),
+    "block_log_seconds": ("0.5", 0.5),
+    "block_kill_seconds": ("0", 0.0),
+    "reload": ("on", True),
+    "reload_file": ("settings.ini,/etc/app", ("settings.ini", "/etc/app")),
+    "max_requests": ("0", 0),
+    "max_memory_bytes": ("1000", 1000),
+    "status_path": ("/gfcgi-status", "/gfcgi-status"),
+    "ping_path": ("/gfcgi-ping", "/gfcgi-ping"),
+    "status_allow": ("10.0.0.0/8,::1", ("10.0.0.0/8", "::1")),
+    "access_log": ("/var/log/hello.log", "/var/log/hello.log"),
+    "access_log_format": ("%(h)s", "%(h)s"),
+    "slow_log_seconds": ("2.5", 2.5),
 }
 
 
@@ -95,6 +114,10 @@ WRONG = [
     ("bind", "9000", "write unix:PATH"),
     ("bind", ("127.0.0.1", 9000), "list of texts"),
     ("bind", 9000, "list of texts"),
+    ("rules", "host-prt=on", "no such rule; did you mean host-port"),
+    ("rules", "nonsense", "no such rule; the rules are httpoxy, "),
+    ("rules", "slash=no", "write NAME=on or NAME=off"),
+    ("rules", "slash=", "write NAME=on or NAME=off"),
     ("bind", ["fd:0", "x"], "x: write unix:PATH"),
     ("backlog", "0", "at least 1"),
     ("backlog", "-1", "at least 1"),
@@ -115,10 +138,30 @@ WRONG = [
     ("http", "localhost", "HOST:PORT"),
     ("http", 1.5, "HOST:PORT"),
     ("http", ":8000", "which address"),
+    ("http_host", "http://a", "without scheme and port"),
+    ("http_host", "a:80", "without scheme and port"),
+    ("http_host", ".", "without scheme and port"),
+    ("http_host", "*.a", "without scheme and port"),
+    ("block_log_seconds", "-1", "a number of seconds, or 0"),
+    ("block_log_seconds", True, "a number of seconds, or 0"),
+    ("access_log", 1, "the path of a file, -, or syslog"),
+    ("access_log", "", "the path of a file"),
+    ("access_log_format", "%(x)s", "'%\\(x\\)s' is none of its atoms"),
+    ("access_log_format", 1, "combined, json, or a format"),
+    ("slow_log_seconds", "-1", "a number of seconds, or 0"),
+    ("block_kill_seconds", "inf", "a number of seconds, or 0"),
     ("debug", "maybe", "one of 1, true"),
     ("debug", 1, "one of 1, true"),
     ("script_name", "app", "begins with a slash"),
     ("script_name", 1, "begins with a slash"),
+    ("status_path", "status", "begins with a slash"),
+    ("status_path", "/", "begins with a slash"),
+    ("status_path", 1, "begins with a slash"),
+    ("ping_path", "/ping?x", "without a query"),
+    ("ping_path", "/a%20b", "without a query"),
+    ("ping_path", "/a b", "without a query"),
+    ("status_allow", "10.0.0.1/8", "has host bits set"),
+    ("status_allow", "example.org", "does not appear to be"),
     ("trusted_proxies", "proxy", "does not appear to be"),
     ("log_level", "loud", "one of debug, info"),
     ("log_level", 10, "one of debug, info"),
@@ -196,7 +239,7 @@ def test_the_defaults_are_the_limits_and_pass_their_own_checks():
     for option in fields(Options):
         limit = getattr(limits, option.name.upper(), option.default)
         assert option.default == limit
-        assert described(option).parse(option.default) == option.default
+        assert info_of(option).parse(option.default) == option.default
 
 
 def test_the_reference_table_has_every_name_of_every_option_once():
@@ -205,7 +248,7 @@ def test_the_reference_table_has_every_name_of_every_option_once():
         for variable in variable_names(option):
             assert table.count(f"`{variable}`") == 1
         assert table.count(f"`{option.name}=`") == 1
-        assert described(option).group in GROUPS
+        assert info_of(option).group in GROUPS
     assert "`--no-patch`" in table
     assert "`--http [HOST:PORT]`" in table
     assert "| `1048576` | bytes |" in table

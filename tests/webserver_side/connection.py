@@ -23,7 +23,7 @@ from .records import (
 )
 
 #: Seconds a wait lasts before it is a failure: generous, for it only bounds a broken run.
-DEADLINE_SECONDS = 20.0
+DEADLINE_SECONDS = 60.0
 
 
 class WireTimeout(Exception):

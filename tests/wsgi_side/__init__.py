@@ -117,6 +117,9 @@ class Request:
         self.app_status: int | None = None
         self.timed_out = False
         self.lost = False
+        self.keep_conn = True
+        self.turns = 0
+        self.way = ""
 
     def abort(self) -> None:
         """The Web server gives the request up (§5.4)."""
@@ -137,6 +140,15 @@ class Request:
     def finish(self, data: Any = b"", app_status: int = 0) -> None:
         self._call("end", data)
         self.app_status = app_status
+
+    def give_way(self) -> None:
+        if self.lost or self.app_status is not None:
+            raise RequestAborted("the Web server has gone, or was answered")
+        self.turns += 1
+
+    def cut(self, way: str) -> None:
+        self.finish(app_status=1)
+        self.way = way
 
     def _call(self, kind: str, data: Any) -> None:
         if self.lost or self.app_status is not None:

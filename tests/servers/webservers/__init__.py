@@ -1,7 +1,7 @@
 """The Web servers of the table, one file each."""
 
 from .apache import ApacheCGI, ApacheFcgid, ApacheProxy
-from .base import Place, WebServer
+from .base import Asking, Place, WebServer
 from .caddy import Caddy
 from .development import Development
 from .fastcgi import ApacheFastcgi
@@ -15,6 +15,7 @@ __all__ = [
     "ApacheFastcgi",
     "ApacheFcgid",
     "ApacheProxy",
+    "Asking",
     "Caddy",
     "Development",
     "H2O",

@@ -34,9 +34,19 @@ class Apache(WebServer):
         program = need("apache2", "httpd")
         loads = "\n".join(
             f"LoadModule {name}_module {self._module(name)}"
-            for name in ("mpm_event", "authz_core", "alias", "env", "setenvif", *self.modules)
+            for name in (
+                "mpm_event",
+                "authz_core",
+                "alias",
+                "env",
+                "mime",
+                "setenvif",
+                *self.modules,
+            )
         )
         root = place.root.path
+        application = self.application(place)
+        listen = "" if "\nListen " in application else f"Listen {place.listen}"
         config = f"""\
 ServerRoot {root}
 DefaultRuntimeDir {root}/run
@@ -46,7 +56,7 @@ ErrorLog {root}/logs/error.log
 LogLevel info
 {loads}
 ServerName localhost
-Listen 127.0.0.1:{place.port}
+{listen}
 StartServers 2
 ServerLimit 4
 ThreadLimit 128
@@ -54,11 +64,12 @@ ThreadsPerChild 128
 MaxRequestWorkers 256
 MinSpareThreads 1
 MaxSpareThreads 256
+TypesConfig /etc/mime.types
 DocumentRoot {root}/www
 <Directory />
   Require all granted
 </Directory>
-{self.application(place)}
+{application}
 """
         path = place.root.write("conf/apache.conf", config)
         return [program, "-f", str(path), "-DFOREGROUND"]

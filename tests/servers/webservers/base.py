@@ -10,7 +10,9 @@ from __future__ import annotations
 import re
 import signal
 import subprocess
-from dataclasses import dataclass
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -29,6 +31,8 @@ class Place:
     mount: str
     script: Path
     address: Address
+    #: Further options of the command.
+    asked: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
 
     @property
     def listen(self) -> str:
@@ -39,7 +43,13 @@ class Place:
         """What ``python -m gfcgi config SERVER`` prints for this place."""
         if not asked.get("spawn"):
             asked.setdefault("bind", self.address.bind)
-        return configuration(server, str(self.script), url=self.mount or "/", **asked)
+        return configuration(
+            server,
+            str(self.script),
+            url=self.mount or "/",
+            python=sys.executable,
+            **{**asked, **self.asked},
+        )
 
 
 @dataclass(frozen=True)
@@ -74,9 +84,30 @@ class WebServer:
         """Of how many such refusals its log tells."""
         return 0
 
+    def crashed(self, log: str) -> bool:
+        """Whether its log tells of a crash that is known, and its own."""
+        return False
+
     def version(self) -> str:
         """Name and version as the matrix shows them."""
         raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Asking(WebServer):
+    """Another Web server, with a configuration that is printed with further options."""
+
+    other: WebServer
+    options: Callable[[Place], Mapping[str, Any]]
+
+    def command(self, place: Place) -> list[str]:
+        return self.other.command(replace(place, asked=self.options(place)))
+
+    def environment(self) -> dict[str, str]:
+        return self.other.environment()
+
+    def version(self) -> str:
+        return self.other.version()
 
 
 def ask_version(command: list[str], pattern: str) -> str:

@@ -37,11 +37,14 @@ defaults
   option httplog
 """
         path = place.root.write("conf/haproxy.cfg", config)
-        printed = place.printed(
+        sections = place.root.write("conf/sections.cfg", self.sections(place))
+        return [need("haproxy"), "-W", "-db", "-f", str(path), "-f", str(sections)]
+
+    def sections(self, place: Place) -> str:
+        """The configuration of the application."""
+        return place.printed(
             "haproxy", keep_conn=self.keep_conn, multiplex=self.multiplex, listen=place.listen
         )
-        sections = place.root.write("conf/sections.cfg", printed)
-        return [need("haproxy"), "-W", "-db", "-f", str(path), "-f", str(sections)]
 
     def holds_stderr(self) -> str:
         if self._release() >= (2, 6, 14):
@@ -61,6 +64,9 @@ defaults
 
     def refusals(self, log: str) -> int:
         return log.count(" IH-- ")  # an internal error, while it waited for the response's headers
+
+    def crashed(self, log: str) -> bool:
+        return 'FATAL: bug condition "c_empty(ic)" matched' in log and self._release() < (2, 6, 14)
 
     def _release(self) -> tuple[int, ...]:
         return tuple(map(int, self.version().split()[1].split(".")))

@@ -6,7 +6,7 @@ import signal
 from dataclasses import dataclass
 from typing import ClassVar
 
-from servers.harness import need, python_environment
+from servers.harness import free_port, need, python_environment
 
 from .base import Place, WebServer, ask_version
 
@@ -28,11 +28,13 @@ class Lighttpd(WebServer):
 
     def command(self, place: Place) -> list[str]:
         root = place.root.path
+        port = free_port() if place.asked.get("listen") else place.port
         config = f"""\
-server.modules = ( "mod_fastcgi" )
+server.modules = ( "mod_alias", "mod_redirect", "mod_fastcgi" )
+mimetype.assign = ( ".css" => "text/css", ".js" => "text/javascript" )
 server.document-root = "{root}/www"
 server.bind = "127.0.0.1"
-server.port = {place.port}
+server.port = {port}
 server.listen-backlog = 1024
 server.max-fds = 4096
 server.errorlog = "{root}/logs/error.log"

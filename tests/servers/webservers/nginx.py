@@ -20,10 +20,7 @@ class Nginx(WebServer):
     def command(self, place: Place) -> list[str]:
         root = place.root.path
         (root / "conf" / "fastcgi_params").symlink_to("/etc/nginx/fastcgi_params")
-        printed = place.printed(
-            "nginx", keep_conn=self.keep_conn, streaming=self.streaming, listen=place.listen
-        )
-        site = place.root.write("conf/site", printed)
+        site = place.root.write("conf/site", self.site(place))
         temporary = "\n".join(
             f"  {name}_temp_path {root}/tmp/{name};"
             for name in ("client_body", "fastcgi", "proxy", "scgi", "uwsgi")
@@ -35,6 +32,7 @@ pid {root}/run/nginx.pid;
 error_log {root}/logs/error.log info;
 events {{ worker_connections 2048; }}
 http {{
+  include /etc/nginx/mime.types;
   access_log off;
 {temporary}
   include {site};
@@ -42,6 +40,12 @@ http {{
 """
         path = place.root.write("conf/nginx.conf", config)
         return [need("nginx"), "-p", f"{root}/", "-c", str(path), "-e", f"{root}/logs/error.log"]
+
+    def site(self, place: Place) -> str:
+        """The configuration of the application."""
+        return place.printed(
+            "nginx", keep_conn=self.keep_conn, streaming=self.streaming, listen=place.listen
+        )
 
     def version(self) -> str:
         return "nginx " + ask_version([need("nginx"), "-v"], r"nginx/([\d.]+)")

@@ -12,6 +12,7 @@ from gfcgi.commands.arguments import with_bare_options
 from gfcgi.errors import ConfigError
 from gfcgi.options import Options
 from gfcgi.process.loading import Loaded
+from gfcgi.process.parents import Starter
 
 HTTP = "127.0.0.1:8000"
 
@@ -27,22 +28,29 @@ def served(monkeypatch):
     for name in [name for name in serve.os.environ if name.startswith(("GFCGI_", "FCGI_"))]:
         monkeypatch.delenv(name)
 
-    def load(target):
+    def load(target, beside):
         done.append(f"load {target}")
         return Loaded(application, {}, target)
 
     def note(application, options, listeners, **more):
         done.append((options, listeners, more))
 
-    monkeypatch.setattr(serve, "patch", lambda: done.append("patch"))
-    monkeypatch.setattr(serve, "load", load)
-    monkeypatch.setattr(serve, "set_up_logging", lambda options: None)
-    monkeypatch.setattr(serve, "warn_of_late_modules", lambda: None)
-    monkeypatch.setattr(serve, "is_listening", lambda fd: False)
-    monkeypatch.setattr(serve, "listen_fds", lambda environ: ())
-    monkeypatch.setattr(serve, "adopt_all", lambda fds: [f"adopted {fd}" for fd in fds])
-    monkeypatch.setattr(serve, "bind_all", lambda options: [f"bound {b}" for b in options.bind])
-    monkeypatch.setattr(serve, "serve", note)
+    places = {
+        "patching.patch": lambda left_out: done.append("patch"),
+        "patching.warn_of_late_modules": lambda: None,
+        "patching.warn_of_late_options": lambda options: None,
+        "log.set_up_logging": lambda options: None,
+        "inherited.is_listening": lambda fd: False,
+        "inherited.listen_fds": lambda environ: (),
+        "inherited.unused": lambda environ, used: [],
+        "parents.starter": lambda: Starter.OTHER,
+        "listeners.adopt_all": lambda fds: [f"adopted {fd}" for fd in fds],
+        "listeners.bind_all": lambda options: [f"bound {b}" for b in options.bind],
+        "serving.serve": note,
+    }
+    for place, double in places.items():
+        monkeypatch.setattr(f"gfcgi.process.{place}", double)
+    monkeypatch.setattr("gfcgi.process.loading.load", load)
     return done
 
 
@@ -70,12 +78,12 @@ def test_no_patch_leaves_the_standard_library_alone(served):
     ],
 )
 def test_where_it_listens(served, monkeypatch, arguments, fd0, fds, listeners, started, http):
-    monkeypatch.setattr(serve, "is_listening", lambda fd: fd0)
-    monkeypatch.setattr(serve, "listen_fds", lambda environ: fds)
+    monkeypatch.setattr("gfcgi.process.inherited.is_listening", lambda fd: fd0)
+    monkeypatch.setattr("gfcgi.process.inherited.listen_fds", lambda environ: fds)
     assert main(["app", *arguments]) == 0
     _, got, more = served[-1]
     assert got == listeners
-    assert more == {"name": "app", "started": started, "http": http}
+    assert more == {"name": "app", "started": started, "http": http, "starter": Starter.OTHER}
 
 
 def test_an_address_in_the_environment_is_listened_on(served, monkeypatch):
@@ -85,9 +93,40 @@ def test_an_address_in_the_environment_is_listened_on(served, monkeypatch):
     assert served[-1][2]["started"] == "started with GFCGI_BIND"
 
 
+@pytest.mark.parametrize("keywords", [{"bind": "fd:5"}, {"http": True}])
+@pytest.mark.parametrize("variable", [{}, {"GFCGI_BIND": "fd:6"}])
+def test_a_web_servers_socket_comes_before_where_a_script_or_a_variable_listens(
+    served, monkeypatch, keywords, variable
+):
+    """As for a script that is started by itself."""
+    for name, value in variable.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("gfcgi.process.inherited.is_listening", lambda fd: fd == 0)
+    monkeypatch.setattr(
+        "gfcgi.process.loading.load", lambda target, beside: Loaded(application, keywords, target)
+    )
+    assert main(["app"]) == 0
+    _, listeners, more = served[-1]
+    assert (listeners, more["http"]) == (["adopted 0"], None)
+
+
+def test_a_cgi_request_is_answered_without_patching(served, monkeypatch):
+    monkeypatch.setenv("GATEWAY_INTERFACE", "CGI/1.1")
+    monkeypatch.setenv("REQUEST_METHOD", "GET")
+    monkeypatch.setattr("gfcgi.wsgi.cgi.serve_cgi", lambda *answered: served.append(answered))
+    assert main(["app", "--debug"]) == 0
+    assert served[0] == "load app"
+    ((answered, options, observers),) = served[1:]
+    assert answered is application
+    assert observers == []
+    assert options.debug
+
+
 def test_the_scripts_options_win(served, monkeypatch):
     keywords = {"backlog": 7}
-    monkeypatch.setattr(serve, "load", lambda target: Loaded(application, keywords, target))
+    monkeypatch.setattr(
+        "gfcgi.process.loading.load", lambda target, beside: Loaded(application, keywords, target)
+    )
     assert main(["app", "--backlog", "8", "--debug"]) == 0
     options = served[-1][0]
     assert (options.backlog, options.debug) == (7, True)
@@ -100,7 +139,9 @@ def test_a_wrong_option_is_found_before_the_application_is_loaded(served, capsys
 
 
 def test_a_wrong_option_of_the_script_is_misuse_too(served, monkeypatch, capsys):
-    monkeypatch.setattr(serve, "load", lambda target: Loaded(application, {"x": 1}, target))
+    monkeypatch.setattr(
+        "gfcgi.process.loading.load", lambda target, beside: Loaded(application, {"x": 1}, target)
+    )
     assert main(["app"]) == 2
     assert capsys.readouterr().err == "gfcgi: x=: there is no such option\n"
 
@@ -109,19 +150,21 @@ def test_the_default_address_in_use_is_named_as_if_it_had_been_given(served, mon
     def taken(options):
         raise ConfigError("in use", option="bind", source=options.source_of("bind"))
 
-    monkeypatch.setattr(serve, "bind_all", taken)
+    monkeypatch.setattr("gfcgi.process.listeners.bind_all", taken)
     assert main(["app"]) == 2
     assert capsys.readouterr().err == "gfcgi: --bind: in use\n"
 
 
 def test_an_application_that_does_not_import_is_exit_3(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(serve, "patch", lambda: None)
+    monkeypatch.setattr("gfcgi.process.patching.patch", lambda left_out: None)
     monkeypatch.setattr(sys, "path", sys.path[:])
     monkeypatch.setattr(sys, "argv", sys.argv[:])
     monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
     script = tmp_path / "broken.fcgi"
     script.write_text("1 / 0\n")
-    assert main([str(script)]) == 3
+    with pytest.raises(SystemExit) as caught:
+        main([str(script)])
+    assert caught.value.code == 3
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "Traceback (most recent call last):"
     assert lines[1] == f'  File "{script}", line 1, in <module>'
@@ -156,10 +199,10 @@ def test_questions_are_answered_with_exit_0(arguments, capsys):
     assert capsys.readouterr().out
 
 
-def test_help_says_every_default(capsys, monkeypatch):
+def test_help_all_says_every_default(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "400")
     with pytest.raises(SystemExit):
-        main(["--help"])
+        main(["--help-all"])
     text = capsys.readouterr().out
     assert "default 2048 [GFCGI_BACKLOG]" in text
     assert "default 30 [GFCGI_PARAMS_TIMEOUT_SECONDS]" in text

@@ -1,14 +1,17 @@
-"""gfcgi.process.descriptors: room for the connections that are allowed."""
+"""gfcgi.process.descriptors: the standard ones, and as many as the connections need."""
 
 from __future__ import annotations
 
 import logging
+import os
 import resource
+import subprocess
+import sys
 
 import pytest
 
 from gfcgi.options import Options
-from gfcgi.process.descriptors import OWN_DESCRIPTORS, make_room
+from gfcgi.process.descriptors import OWN_DESCRIPTORS, raise_nofile_limit
 
 
 @pytest.fixture
@@ -36,6 +39,60 @@ def test_the_soft_limit_is_raised_as_far_as_needed_and_possible(
 ):
     limits[:] = soft, hard
     with caplog.at_level(logging.WARNING, "gfcgi"):
-        make_room(Options(max_connections=connections))
+        raise_nofile_limit(Options(max_connections=connections))
     assert limits == [raised, hard]
     assert ("max_connections=10000 needs 10256 open files" in caplog.text) is warned
+
+
+def python(script, closed):
+    """Run a script in a process that starts with some standard descriptors closed."""
+    report = "import os; out = os.fdopen(int(sys.argv[1]), 'w')\n"
+    reading, writing = os.pipe()
+    command = [sys.executable, "-c", f"import sys\n{report}{script}", str(writing)]
+    closing = " ".join(f"{fd}>&-" for fd in closed)
+    with open(reading) as answer:
+        done = subprocess.Popen(
+            ["sh", "-c", f'exec "$@" {closing}', "sh", *command],
+            pass_fds=[writing],
+        )
+        os.close(writing)
+        said = answer.read()
+        assert done.wait(60) == 0, said
+        return said
+
+
+LOOK = """
+from gfcgi.process.descriptors import open_standard
+open_standard()
+for fd in (0, 1, 2):
+    print(os.path.samestat(os.fstat(fd), os.stat('/dev/null')), os.get_inheritable(fd), file=out)
+"""
+
+
+@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1), (1, 2), (0, 2), (0, 1, 2)])
+def test_standard_descriptors_that_are_closed_become_dev_null(closed):
+    lines = python(LOOK, closed).splitlines()
+    assert [lines[fd] for fd in closed] == ["True True"] * len(closed)
+
+
+@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)])
+def test_where_there_is_no_dev_null_they_are_empty_and_no_socket_gets_their_numbers(closed):
+    script = f"os.devnull = '/nowhere/null'\n{LOOK.partition('for fd')[0]}"
+    script += "import socket; print(socket.socket().fileno() > 2, file=out)\n"
+    script += f"print([os.read(fd, 1) for fd in {closed}], file=out)\n"
+    assert python(script, closed) == f"True\n{[b''] * len(closed)}\n"
+
+
+def test_what_is_open_stays(tmp_path):
+    (tmp_path / "given").write_text("given")
+    script = "from gfcgi.process.descriptors import open_standard\nopen_standard()\n"
+    with open(tmp_path / "given") as given:
+        done = subprocess.run(
+            [sys.executable, "-c", f"{script}print(input())"],
+            stdin=given,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        )
+    assert (done.stdout, done.stderr) == ("given\n", "")

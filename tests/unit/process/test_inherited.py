@@ -6,20 +6,22 @@ import os
 import socket
 import subprocess
 import sys
+from contextlib import ExitStack
 
 import pytest
 
 from gfcgi.errors import ConfigError
 from gfcgi.process import inherited
 from gfcgi.process.inherited import (
-    Latecomers,
     adopt,
     forget_listen_fds,
     is_cgi,
     is_listening,
     listen_fds,
     name_of,
+    unused,
 )
+from gfcgi.process.listeners import adopt_all
 
 
 def listener(family, address, kind=socket.SOCK_STREAM):
@@ -117,6 +119,38 @@ def test_descriptor_0_becomes_dev_null_once_its_socket_is_ours():
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_a_socket_of_another_family_is_refused_by_its_name(monkeypatch):
+    """Whoever connects there has no address that allow_from could name."""
+    with listener(socket.AF_INET, ("127.0.0.1", 0)) as sock:
+        monkeypatch.setattr(inherited, "_family", lambda fd: socket.AF_VSOCK)
+        line = f"descriptor {sock.fileno()} listens on AF_VSOCK; gfcgi serves UNIX sockets and TCP"
+        with pytest.raises(ConfigError, match=f"^{line}$"):
+            adopt_all([sock.fileno()])
+        monkeypatch.setattr(inherited, "_family", lambda fd: 99)
+        with pytest.raises(ValueError, match=r"listens on family 99;"):
+            adopt(sock.fileno())
+
+
+def test_a_vsock_listener_on_descriptor_0_is_one_line():
+    """Where the kernel has no vsock, this one cannot be tried."""
+    try:
+        sock = listener(socket.AF_VSOCK, (socket.VMADDR_CID_ANY, socket.VMADDR_PORT_ANY))
+    except OSError as error:
+        pytest.skip(f"no vsock: {error}")
+    script = "import gfcgi; gfcgi.run(lambda environ, start_response: [])"
+    with sock:
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            stdin=sock,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+    line = "gfcgi: descriptor 0 listens on AF_VSOCK; gfcgi serves UNIX sockets and TCP\n"
+    assert (done.returncode, done.stderr) == (2, line)
+
+
 def test_a_cgi_environment_is_told_by_two_variables_together():
     assert is_cgi({"GATEWAY_INTERFACE": "CGI/1.1", "REQUEST_METHOD": "GET"})
     assert not is_cgi({"GATEWAY_INTERFACE": "CGI/1.1"})
@@ -155,37 +189,39 @@ def test_the_variables_are_not_passed_on():
     forget_listen_fds(environ)
 
 
-@pytest.fixture
-def patient(monkeypatch):
-    monkeypatch.setattr(inherited, "LATE_SECONDS", 3600.0)
+def test_an_absurd_number_of_descriptors_is_refused_at_the_first_that_does_not_listen():
+    with pytest.raises(ConfigError, match=r"^LISTEN_FDS: 99999999: descriptor \d+ is no listening"):
+        listen_fds({"LISTEN_FDS": "99999999", "LISTEN_PID": str(os.getpid())})
 
 
-def test_latecomers_are_expected_for_a_while(listening, patient, monkeypatch):
-    seconds = iter([100.0, 109.0, 110.5])
-    monkeypatch.setattr(inherited.time, "monotonic", lambda: next(seconds))
-    late = Latecomers(listening, 10)
-    assert [late.expected() for _ in range(3)] == [True, True, False]
+def test_sockets_that_are_handed_over_and_not_served_are_named():
+    mine = {"LISTEN_FDS": "1", "LISTEN_PID": str(os.getpid())}
+    assert unused(mine, (3,)) == []
+    assert unused({}, ()) == []
+    assert unused(mine, ()) == ["the sockets of LISTEN_FDS are not used"]
+    (line,) = unused({"LISTEN_FDS": "1", "LISTEN_PID": "1"}, (0,))
+    assert line.startswith(
+        "the sockets of LISTEN_FDS are not used: LISTEN_PID=1 is another process"
+    )
 
 
-def test_latecomers_are_expected_no_longer_than_the_graceful_time(listening):
-    assert not Latecomers(listening, 0).expected()
-
-
-@pytest.mark.parametrize("replaced", [False, True])
-def test_nobody_is_expected_once_the_name_is_another_sockets_or_nobodys(
-    tmp_path, patient, replaced
-):
-    path = str(tmp_path / "l.sock")
-    with listener(socket.AF_UNIX, path) as sock:
-        late = Latecomers(sock, 3600)
-        assert late.expected()
-        os.rename(path, f"{path}.old")  # not removed: its number would be free for the next one
-        with listener(socket.AF_UNIX, path if replaced else f"{path}.new"):
-            assert not late.expected()
-
-
-def test_latecomers_are_expected_where_the_name_cannot_be_seen(tmp_path, patient, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    with listener(socket.AF_UNIX, "l.sock") as sock:
-        monkeypatch.chdir("/")
-        assert Latecomers(sock, 3600).expected()
+@pytest.mark.parametrize(("kind", "named"), [("tcp", True), ("unix", True), ("pair", False)])
+def test_a_connected_socket_on_descriptor_0_is_named(tmp_path, kind, named):
+    """As inetd and Accept=yes have it; a pair is what other programs use for pipes."""
+    script = "from gfcgi.process.inherited import unused; print(unused({}, ()))"
+    with ExitStack() as opened:
+        if kind == "pair":
+            theirs, ours = map(opened.enter_context, socket.socketpair())
+        else:
+            family, address = {
+                "tcp": (socket.AF_INET, ("127.0.0.1", 0)),
+                "unix": (socket.AF_UNIX, str(tmp_path / "l.sock")),
+            }[kind]
+            sock = opened.enter_context(listener(family, address))
+            theirs = opened.enter_context(socket.socket(family))
+            theirs.connect(sock.getsockname())
+            ours = opened.enter_context(sock.accept()[0])
+        done = subprocess.run(
+            [sys.executable, "-c", script], stdin=ours, capture_output=True, text=True, check=True
+        )
+    assert ("descriptor 0 is a connected socket" in done.stdout) is named, done.stdout

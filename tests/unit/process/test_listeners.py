@@ -153,7 +153,7 @@ def test_an_inherited_socket_is_taken_over(closing):
     (listener,) = listeners = bind_all(Options(bind=f"fd:{fd}"))
     closing(listeners)
     assert listener.inherited
-    assert not listener.fleeting  # who gave this one keeps it
+    assert not listener.removed_on_stop  # who gave this one keeps it
     assert listener.name == f"{name} (descriptor {fd})"
     assert listener.socket.fileno() == fd
     assert not os.get_inheritable(fd)
@@ -170,6 +170,27 @@ def test_descriptors_known_to_listen_are_adopted(closing):
     listeners = adopt_all(fds)
     closing(listeners)
     assert [listener.socket.fileno() for listener in listeners] == fds
+
+
+@pytest.mark.parametrize("kind", ["too long", "none"])
+def test_no_private_listener_is_one_line_that_names_the_directory(kind, tmp_path, monkeypatch):
+    directory = tmp_path / ("x" * 120)
+    directory.mkdir()
+
+    def mkdtemp(prefix):
+        raise FileNotFoundError(2, "No usable temporary directory found in ['/a']")
+
+    monkeypatch.setattr("tempfile.tempdir", str(directory))
+    if kind == "none":
+        monkeypatch.setattr("tempfile.mkdtemp", mkdtemp)
+    with pytest.raises(ConfigError) as caught:
+        private_listener(Options.from_sources(command_line={"http": "127.0.0.1:1"}))
+    text = str(caught.value)
+    assert text.startswith("--http: no UNIX socket can be made in the temporary directory")
+    assert "TMPDIR" in text
+    assert "\n" not in text
+    assert (str(directory) in text) == (kind == "too long")
+    assert list(directory.iterdir()) == []
 
 
 def test_a_private_listener_goes_with_its_directory():

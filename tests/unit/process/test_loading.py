@@ -46,9 +46,13 @@ def write(tmp_path):
     ],
 )
 def test_every_kind_of_target_is_found(write, target, named):
-    functions = "def application(): pass\ndef other(): pass\nclass site:\n    def handler(): pass\n"
+    functions = (
+        "def application(environ, start_response): pass\n"
+        "def other(environ, start_response): pass\n"
+        "class site:\n    def handler(environ, start_response): pass\n"
+    )
     write("gfcgi_t1.py", functions)
-    write("gfcgi_t2.fcgi", "def app(): pass\n")
+    write("gfcgi_t2.fcgi", "def app(environ, start_response): pass\n")
     loaded = load(target)
     assert loaded.application.__name__ == named
     assert loaded.keywords == {}
@@ -78,7 +82,7 @@ def test_a_script_is_the_main_program(write, tmp_path):
     path = write(
         "gfcgi_t4.fcgi",
         "import sys\n"
-        "app = lambda: (__name__, __file__, sys.argv, sys.path[0],"
+        "app = lambda *_: (__name__, __file__, sys.argv, sys.path[0],"
         " sys.modules['__main__'].__file__)\n",
     )
     seen = load("gfcgi_t4.fcgi").application()
@@ -86,7 +90,9 @@ def test_a_script_is_the_main_program(write, tmp_path):
 
 
 def test_a_py_file_is_a_module_of_its_own_name(write):
-    write("gfcgi_t5.py", "import sys\napp = lambda: (__name__, sys.modules[__name__].app is app)\n")
+    write(
+        "gfcgi_t5.py", "import sys\napp = lambda *_: (__name__, sys.modules[__name__].app is app)\n"
+    )
     assert load("gfcgi_t5.py").application() == ("gfcgi_t5", True)
 
 
@@ -101,7 +107,7 @@ def test_a_run_line_hands_over_and_starts_nothing(write):
     write(
         "gfcgi_t6.fcgi",
         "import gfcgi\n"
-        "def mine(): pass\n"
+        "def mine(environ, start_response): pass\n"
         "if __name__ == '__main__':\n"
         "    gfcgi.run(mine, bind='unix:/run/x', debug=True)\n"
         "    after = True\n",
@@ -115,7 +121,10 @@ def test_a_run_line_hands_over_and_starts_nothing(write):
 def test_a_named_callable_wins_over_the_run_line_whose_options_hold(write):
     write(
         "gfcgi_t7.fcgi",
-        "import gfcgi\ndef mine(): pass\ndef other(): pass\ngfcgi.run(mine, debug=True)\n",
+        "import gfcgi\n"
+        "def mine(environ, start_response): pass\n"
+        "def other(environ, start_response): pass\n"
+        "gfcgi.run(mine, debug=True)\n",
     )
     loaded = load("gfcgi_t7.fcgi:other")
     assert loaded.application.__name__ == "other"
@@ -123,7 +132,10 @@ def test_a_named_callable_wins_over_the_run_line_whose_options_hold(write):
 
 
 def test_a_script_may_exit_with_what_run_returns(write):
-    write("gfcgi_t8.fcgi", "import gfcgi, sys\ndef mine(): pass\nsys.exit(gfcgi.run(mine))\n")
+    write(
+        "gfcgi_t8.fcgi",
+        "import gfcgi, sys\ndef mine(environ, start_response): pass\nsys.exit(gfcgi.run(mine))\n",
+    )
     assert load("gfcgi_t8.fcgi").application.__name__ == "mine"
 
 
@@ -149,14 +161,14 @@ def test_a_script_may_exit_with_what_run_returns(write):
 def test_a_target_that_names_nothing_is_misuse_with_the_reason(write, target, reason):
     write("gfcgi_t10.py", "number = 3\nclass site: pass\n")
     write("gfcgi_t11.fcgi", "import gfcgi\ngfcgi.run(None)\n")
-    with pytest.raises(ConfigError, match=rf"^TARGET: {target}: .*{reason}") as caught:
+    with pytest.raises(ConfigError, match=rf"^TARGET: '{target}': .*{reason}") as caught:
         load(target)
     assert not isinstance(caught.value, AppImportError)
     assert caught.value.option == "target"
 
 
 def test_a_file_that_was_taken_for_a_module_is_told_from_one(write):
-    write("gfcgi_t20.wsgi", "def application(): pass\n")
+    write("gfcgi_t20.wsgi", "def application(environ, start_response): pass\n")
     with pytest.raises(ConfigError, match=r"for the file, write \./gfcgi_t20\.wsgi$"):
         load("gfcgi_t20.wsgi")
     assert load("./gfcgi_t20.wsgi").application.__name__ == "application"
@@ -187,3 +199,60 @@ def test_an_interrupt_is_not_the_applications_fault(write):
     write("gfcgi_t13.fcgi", "raise KeyboardInterrupt\n")
     with pytest.raises(KeyboardInterrupt):
         load("gfcgi_t13.fcgi")
+
+
+FACTORY = """\
+def create_app():
+    def made(environ, start_response): pass
+    return made
+class site:
+    make = staticmethod(create_app)
+def broken(): 1 / 0
+def nothing(): pass
+"""
+
+
+@pytest.mark.parametrize(
+    "target", ["gfcgi_t30:create_app()", "gfcgi_t30.py:create_app()", "./gfcgi_t30.py:site.make()"]
+)
+def test_a_factory_is_called_for_the_application(write, target):
+    write("gfcgi_t30.py", FACTORY)
+    assert load(target).application.__name__ == "made"
+
+
+def test_a_factory_that_fails_is_the_applications_failure(write):
+    write("gfcgi_t31.py", FACTORY)
+    with pytest.raises(AppImportError, match="gfcgi_t31: ZeroDivisionError") as caught:
+        load("gfcgi_t31:broken()")
+    assert type(caught.value.__cause__) is ZeroDivisionError
+
+
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [
+        ("gfcgi_t32:create_app", r"takes no environ: if it makes .*, write create_app\(\)$"),
+        ("gfcgi_t32:nothing()", r"nothing\(\) cannot be called: it is of type NoneType"),
+        ("gfcgi_t32:asgi", "asgi is an ASGI application, and gfcgi serves WSGI"),
+    ],
+)
+def test_what_is_no_wsgi_application_is_known_before_it_is_called(write, target, reason):
+    write("gfcgi_t32.py", FACTORY + "async def asgi(scope, receive, send): pass\n")
+    with pytest.raises(ConfigError, match=reason):
+        load(target)
+
+
+@pytest.mark.parametrize("named", ["gfcgi_t33:app", "t33/file.py", "t33/file.py:app"])
+def test_a_run_line_may_name_the_application(write, tmp_path, named):
+    write("gfcgi_t33.py", "def app(environ, start_response): pass\n")
+    (tmp_path / "t33").mkdir()
+    write("t33/file.py", "def app(environ, start_response): pass\n")
+    write("gfcgi_t33.fcgi", f"import gfcgi\ngfcgi.run({named!r}, debug=True)\n")
+    loaded = load("gfcgi_t33.fcgi")
+    assert (loaded.application.__name__, loaded.keywords) == ("app", {"debug": True})
+
+
+def test_a_run_line_may_name_a_file_beside_the_script(write, tmp_path):
+    (tmp_path / "t34").mkdir()
+    write("t34/beside.py", "import gfcgi\ndef app(environ, start_response): pass\n")
+    write("t34/site.fcgi", "import gfcgi\ngfcgi.run('beside.py')\n")
+    assert load("t34/site.fcgi").application.__name__ == "app"

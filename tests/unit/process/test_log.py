@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
+import os
 import re
 import sys
 
 import pytest
 
 from gfcgi.options import Options
-from gfcgi.process.log import set_up_logging, show_tracebacks_once
+from gfcgi.process.log import set_up_logging, show_tracebacks_once, write_at_once
 
 
 @pytest.fixture(autouse=True)
@@ -99,3 +101,47 @@ def test_a_traceback_that_is_nowhere_else_is_not_left_out(monkeypatch):
     error = LookupError("here")
     logging.getLogger("gfcgi.wsgi").error("failed", exc_info=error, extra={"only_here": True})
     assert stderr.getvalue().endswith("ERROR: failed\nLookupError: here\n")
+
+
+@pytest.mark.parametrize("once", [False, True])
+def test_neither_message_nor_exception_forges_a_line_or_controls_the_terminal(monkeypatch, once):
+    stderr = unconfigured(monkeypatch)
+    set_up_logging(Options())
+    if once:
+        show_tracebacks_once()
+    forged = "2026-11-25 12:00:00,000 gfcgi[1] INFO: forged"
+    try:
+        raise ValueError(f"\x1b[2J\n{forged}")
+    except ValueError:
+        logging.getLogger("gfcgi.process").exception("failed: %s", f"\x1b[2J\n{forged}")
+    text = stderr.getvalue()
+    assert text.count("INFO: forged") == 2
+    assert "\x1b" not in text
+    assert not re.search("^2026-11-25 12:00:00,000", text, re.MULTILINE)
+
+
+def test_a_line_that_cannot_wait_goes_past_logging(capfd):
+    write_at_once("WARNING", "it stands: café\n  below")
+    printed = capfd.readouterr().err
+    assert re.fullmatch(
+        r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} gfcgi\[\d+\] WARNING: it stands: café\n  below\n",
+        printed,
+    )
+
+
+def test_a_line_that_cannot_wait_does_not_wait_for_a_reader():
+    """Nobody reads the pipe, and it is full."""
+    reading, writing = os.pipe()
+    before = os.dup(2)
+    try:
+        os.set_blocking(writing, False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                os.write(writing, b"x" * 4096)
+        os.set_blocking(writing, True)
+        os.dup2(writing, 2)
+        write_at_once("WARNING", "lost")
+    finally:
+        os.dup2(before, 2)
+        for descriptor in (before, reading, writing):
+            os.close(descriptor)

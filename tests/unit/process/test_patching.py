@@ -14,7 +14,8 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from gfcgi.process.patching import late_modules, patch, warn_of_late_modules
+from gfcgi.options import Options
+from gfcgi.process.patching import late_modules, warn_of_late_modules, warn_of_late_options
 
 
 class OriginalSocket:
@@ -151,8 +152,9 @@ def test_a_condition_over_another_lock_is_not_late():
 
         def release(self): ...
 
+        def locked(self): ...  # a Condition has it of its lock since Python 3.14
+
     condition = threading.Condition(Cooperative())
-    vars(condition).update(acquire=None, release=None)
     assert late(changed=condition) == {}
 
 
@@ -169,7 +171,7 @@ def monkey(monkeypatch):
 
 
 def test_the_warning_names_modules_and_says_what_to_do(monkey, monkeypatch, caplog):
-    monkeypatch.delitem(sys.modules, "gfcgi.patched", raising=False)
+    monkeypatch.delitem(sys.modules, "gfcgi.cooperative.standard_library", raising=False)
     for number in range(10):
         name = f"aa_late{number}"
         monkeypatch.setitem(sys.modules, name, module(name, sleep=original_sleep))
@@ -185,26 +187,23 @@ def test_the_warning_names_modules_and_says_what_to_do(monkey, monkeypatch, capl
 
 
 def test_gevents_own_complaints_are_lines_of_the_log(monkeypatch, caplog):
-    fake = ModuleType("gfcgi.patched")
+    fake = ModuleType("gfcgi.cooperative.standard_library")
     fake.complaints = ["ssl was imported early"]
-    monkeypatch.setitem(sys.modules, "gfcgi.patched", fake)
+    monkeypatch.setitem(sys.modules, "gfcgi.cooperative.standard_library", fake)
     monkeypatch.delitem(sys.modules, "gevent.monkey", raising=False)
     with caplog.at_level(logging.WARNING, "gfcgi"):
         warn_of_late_modules()
     assert caplog.messages == ["gevent: ssl was imported early"]
 
 
-def test_a_patched_process_is_not_patched_again(monkey, monkeypatch):
-    monkeypatch.setitem(sys.modules, "gfcgi.patched", None)  # importing it would fail
-    patch()
-
-
-@pytest.mark.parametrize("imported", [True, False])
-def test_an_unpatched_process_is_patched_by_importing_patched(monkey, monkeypatch, imported):
-    if imported:
-        monkey.is_module_patched = lambda name: False
-    else:
-        monkeypatch.delitem(sys.modules, "gevent.monkey")
-    monkeypatch.setitem(sys.modules, "gfcgi.patched", None)
-    with pytest.raises(ImportError):
-        patch()
+def test_an_option_that_comes_too_late_for_patching_is_named(monkeypatch, caplog):
+    fake = ModuleType("gfcgi.cooperative")
+    fake.applied = {"file-locks"}
+    monkeypatch.setitem(sys.modules, "gfcgi.cooperative", fake)
+    options = Options.from_sources(keywords={"no_cooperative": ["file-locks"]})
+    with caplog.at_level(logging.WARNING, "gfcgi"):
+        warn_of_late_options(options)
+        warn_of_late_options(Options())
+    (line,) = caplog.messages
+    assert line.startswith("no_cooperative=: file-locks was cooperative by then")
+    assert "GFCGI_NO_COOPERATIVE" in line

@@ -17,7 +17,9 @@ from gfcgi.errors import ConfigError
 from gfcgi.options import Options
 from gfcgi.process import serving
 from gfcgi.process.listeners import Listener, bind_all
+from gfcgi.process.parents import Starter
 from gfcgi.process.serving import serve
+from gfcgi.process.upkeep import Upkeep
 
 
 class FakeServer:
@@ -25,14 +27,31 @@ class FakeServer:
 
     during = staticmethod(lambda server: None)
 
-    def __init__(self, application, listeners, options, *, multiprocess, still_expected):
+    def __init__(
+        self,
+        application,
+        listeners,
+        options,
+        *,
+        multiprocess,
+        still_expected,
+        may_accept,
+        observers,
+        own_pages,
+        stack_of,
+    ):
         self.application = application
         self.listeners = listeners
         self.options = options
         self.multiprocess = multiprocess
         self.still_expected = still_expected
+        self.may_accept = may_accept
+        self.observers = observers
+        self.own_pages = own_pages
+        self.stack_of = stack_of
         self.stopped = 0
         self.active_requests = 0
+        self.waiting_requests = 0
         FakeServer.made.append(self)
 
     def stop(self):
@@ -43,36 +62,55 @@ class FakeServer:
 
 
 class FakeFront:
-    """Stands in for gfcgi.webserver.http.HttpFront."""
+    """Stands in for gfcgi.client.http.HttpFront."""
 
     error = None
 
-    def __init__(self, address, connect):
+    def __init__(self, address, connect, *, listener, allowed_hosts):
         self.address = address
+        self.allowed_hosts = allowed_hosts
         self.connect = connect
         self.running = False
         FakeFront.made.append(self)
+
+    def fileno(self):
+        return 0  # some descriptor that is open
 
     def start(self):
         if FakeFront.error is not None:
             raise FakeFront.error
         self.running = True
 
-    def stop(self):
+    def stop(self, timeout_seconds=1.0):
         self.running = False
+
+
+class FakeBackground:
+    """Stands in for gfcgi.server.background.Background; works when it is woken."""
+
+    def __init__(self, work, seconds):
+        self.wake = work
+
+    def start(self):
+        pass
+
+    stop = start
 
 
 @pytest.fixture(autouse=True)
 def fakes(monkeypatch):
-    server, front = ModuleType("gfcgi.server"), ModuleType("gfcgi.webserver.http")
+    server, front = ModuleType("gfcgi.server"), ModuleType("gfcgi.client.http")
     server.Server, front.HttpFront = FakeServer, FakeFront
+    background = ModuleType("gfcgi.server.background")
+    background.Background = FakeBackground
+    monkeypatch.setitem(sys.modules, "gfcgi.server.background", background)
     monkeypatch.setitem(sys.modules, "gfcgi.server", server)
-    monkeypatch.setitem(sys.modules, "gfcgi.webserver.http", front)
+    monkeypatch.setitem(sys.modules, "gfcgi.client.http", front)
     monkeypatch.setattr(FakeServer, "made", [], raising=False)
     monkeypatch.setattr(FakeServer, "during", staticmethod(lambda server: None))
     monkeypatch.setattr(FakeFront, "made", [], raising=False)
     monkeypatch.setattr(FakeFront, "error", None)
-    monkeypatch.setattr(serving, "make_room", lambda options: None)
+    monkeypatch.setattr(serving, "raise_nofile_limit", lambda options: None)
 
 
 @pytest.fixture
@@ -81,8 +119,16 @@ def bound(tmp_path):
     return options, bind_all(options)
 
 
-def start(options, listeners, http=None):
-    serve(print, options, listeners, name="app.fcgi", started="started by a test", http=http)
+def start(options, listeners, http=None, starter=Starter.OTHER):
+    serve(
+        print,
+        options,
+        listeners,
+        name="app.fcgi",
+        started="started by a test",
+        http=http,
+        starter=starter,
+    )
     return FakeServer.made[0]
 
 
@@ -113,18 +159,109 @@ def test_an_inherited_socket_may_be_served_by_other_processes_too(inherited):
     assert server.multiprocess is inherited
 
 
-@pytest.mark.parametrize("fleeting", [True, False])
-def test_after_a_stop_others_are_expected_where_the_socket_goes_away_with_us(fleeting):
+@pytest.mark.parametrize("removed_on_stop", [True, False])
+def test_after_a_stop_others_are_expected_where_the_socket_goes_away_with_us(removed_on_stop):
     sock = socket.create_server(("127.0.0.1", 0))
-    server = start(Options(), [Listener(sock, "x", inherited=True, fleeting=fleeting)])
-    assert (server.still_expected is not None) is fleeting
+    server = start(
+        Options(), [Listener(sock, "x", inherited=True, removed_on_stop=removed_on_stop)]
+    )
+    assert (server.still_expected is not None) is removed_on_stop
+
+
+@pytest.mark.parametrize("starter", Starter)
+def test_a_connection_has_to_wait_only_where_a_web_server_has_started_the_process(bound, starter):
+    server = start(*bound, starter=starter)
+    assert (server.may_accept is not None) is (starter is Starter.WEB_SERVER)
 
 
 def test_a_signal_stops_the_server_and_the_log_says_which(bound, caplog):
     caplog.set_level(logging.INFO, "gfcgi")
-    FakeServer.during = staticmethod(lambda server: os.kill(os.getpid(), signal.SIGUSR1))
+    FakeServer.during = staticmethod(lambda server: os.kill(os.getpid(), signal.SIGTERM))
     assert start(*bound).stopped == 1
-    assert caplog.messages[-1] == "stopped by SIGUSR1"
+    assert caplog.messages[-1] == "stopped by SIGTERM"
+
+
+@pytest.mark.parametrize("signum", [signal.SIGHUP, signal.SIGUSR1])
+@pytest.mark.parametrize("starter", Starter)
+def test_apaches_signals_stop_what_a_web_server_started_and_nothing_else(
+    bound, monkeypatch, signum, starter
+):
+    asked = []
+    monkeypatch.setattr(Upkeep, "ask", lambda upkeep, reason: asked.append(reason))
+    monkeypatch.setattr(Upkeep, "reopen", lambda upkeep: asked.append("reopen"))
+    FakeServer.during = staticmethod(lambda server: os.kill(os.getpid(), signum))
+    server = start(*bound, starter=starter)
+    stops = starter is not Starter.OTHER
+    assert server.stopped == int(stops)
+    expected = "SIGHUP" if signum == signal.SIGHUP else "reopen"
+    assert asked == ([] if stops else [expected])
+
+
+@pytest.fixture
+def renewed(monkeypatch):
+    """What a process would be started again with."""
+    done = []
+
+    def start_again(kept):
+        done.append(
+            [(came_as, os.path.exists(f"/proc/self/fd/{fd}")) for came_as, fd in kept._kept]
+        )
+        raise OSError(errno.ENOENT, "no such program")
+
+    monkeypatch.setattr(serving, "start_again", start_again)
+    monkeypatch.setattr("gfcgi.process.renewal.load_aside", lambda seconds: "")
+    return done
+
+
+def test_a_renewed_process_goes_on_with_the_sockets_that_are_bound(bound, renewed, caplog):
+    def renew(server):
+        os.kill(os.getpid(), signal.SIGHUP)
+        for sock in server.listeners:
+            sock.close()
+
+    FakeServer.during = staticmethod(renew)
+    assert start(*bound, http="127.0.0.1:8123").stopped == 1
+    assert renewed == [[(bound[0].bind[0], True), ("http:127.0.0.1:8123", True)]]
+    assert "cannot start again: [Errno 2] no such program" in caplog.text
+
+
+def test_a_signal_that_stops_the_process_while_it_is_renewed_wins(bound, renewed):
+    def both(server):
+        os.kill(os.getpid(), signal.SIGHUP)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    FakeServer.during = staticmethod(both)
+    start(*bound)
+    assert renewed == []
+    assert not os.path.exists(bound[0].bind[0][5:])
+
+
+def test_a_signal_is_not_lost_that_comes_before_the_old_version_serves_on(
+    bound, renewed, monkeypatch
+):
+    """Then the server that it stops is the one before the last."""
+    resume, told, stopped = Upkeep.resume, [], []
+
+    def interrupted(upkeep):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return resume(upkeep)
+
+    def renew(server):
+        stopped.append(server.stopped)
+        if len(stopped) == 1:
+            os.kill(os.getpid(), signal.SIGHUP)
+            for sock in server.listeners:
+                sock.close()
+
+    monkeypatch.setattr(Upkeep, "can_still_be_loaded", lambda upkeep: False)
+    monkeypatch.setattr(Upkeep, "resume", interrupted)
+    for name in ("ready", "stopping"):
+        monkeypatch.setattr(serving.ServiceManager, name, lambda manager, n=name: told.append(n))
+    FakeServer.during = staticmethod(renew)
+    start(*bound)
+    assert stopped == [0, 1]
+    assert renewed == []
+    assert told == ["ready", "stopping"]
 
 
 @pytest.mark.parametrize("stderr", ["open", "closed", "full"])
@@ -192,6 +329,13 @@ def test_http_is_answered_over_a_private_socket_that_goes(bound, capsys, tmp_pat
     assert not os.path.exists(os.path.dirname(seen[0]))
     with pytest.raises(OSError, match="No such file"):
         FakeFront.made[0].connect()
+
+
+def test_the_front_is_told_which_names_are_allowed(bound):
+    _, listeners = bound
+    options = Options(bind=bound[0].bind, http_host="app.test,.example.com")
+    start(options, listeners, http="127.0.0.1:8123")
+    assert FakeFront.made[0].allowed_hosts == ("app.test", ".example.com")
 
 
 def test_http_beyond_this_machine_is_warned_of(bound, capsys, caplog):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 from signal import SIGHUP, SIGINT, SIGTERM, SIGUSR1
 
 import pytest
 
-from gfcgi.process.holding import SIGNALS, held_back
-from gfcgi.process.signals import StopSignals
+from gfcgi.process.signals import SIGNALS, StopSignals, hold, holds, release
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def signals(calls):
 
 @pytest.mark.parametrize("signum", SIGNALS)
 def test_the_first_signal_stops_in_order(signals, calls, signum):
-    with signals.handled():
+    with signals:
         os.kill(os.getpid(), signum)
         signal.sigpending()
         assert calls == ["stop"]
@@ -72,7 +73,7 @@ def test_a_process_managers_quick_second_sigterm_says_nothing_new(calls, times, 
 
 def test_handlers_are_put_back_afterwards(signals):
     before = [signal.getsignal(signum) for signum in SIGNALS]
-    with signals.handled():
+    with signals:
         assert [signal.getsignal(signum) for signum in SIGNALS] != before
     assert [signal.getsignal(signum) for signum in SIGNALS] == before
 
@@ -81,9 +82,8 @@ def test_a_handler_that_was_not_set_from_python_becomes_the_default(signals, mon
     original = signal.getsignal(SIGUSR1)
     monkeypatch.setattr(signal, "getsignal", lambda signum: None)
     try:
-        with signals.handled():
-            pass
-        monkeypatch.undo()
+        with signals:
+            monkeypatch.undo()
         assert signal.getsignal(SIGUSR1) == signal.SIG_DFL
     finally:
         for signum in SIGNALS:
@@ -94,7 +94,7 @@ def test_a_handler_that_was_not_set_from_python_becomes_the_default(signals, mon
 def test_what_nohup_ignores_stays_ignored(signals, signum):
     before = signal.signal(signum, signal.SIG_IGN)
     try:
-        with signals.handled():
+        with signals:
             stays = signal.getsignal(signum) == signal.SIG_IGN
             assert stays is (signum in (SIGINT, SIGHUP))
     finally:
@@ -105,7 +105,7 @@ def test_outside_the_main_thread_it_serves_without_signals_and_says_so(signals, 
     served = []
 
     def serve():
-        with signals.handled():
+        with signals:
             served.append(True)
 
     thread = threading.Thread(target=serve)
@@ -115,18 +115,137 @@ def test_outside_the_main_thread_it_serves_without_signals_and_says_so(signals, 
     assert "signals do not stop this server" in caplog.text
 
 
-def test_signals_that_were_held_back_come_when_they_are_handled(signals, calls):
-    with held_back():
-        # To this thread: where there is another, with nothing blocked, the process would end.
-        signal.raise_signal(SIGTERM)
-        assert calls == []
-        with signals.handled():
-            assert calls == ["stop"]
-        assert signals.received == [SIGTERM]
+@pytest.fixture
+def held():
+    hold()
+    yield
+    release()
 
 
-def test_signals_are_held_back_no_longer_than_the_body_runs():
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    with held_back():
-        assert set(SIGNALS) <= signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
+@pytest.mark.parametrize("signum", SIGNALS)
+def test_a_signal_that_was_held_stops_as_soon_as_signals_are_handled(held, signals, calls, signum):
+    os.kill(os.getpid(), signum)
+    with signals:
+        assert calls == ["stop"]
+    assert signals.received == [signum]
+
+
+def test_held_signals_count_in_the_order_in_which_they_came(held, signals, calls):
+    os.kill(os.getpid(), SIGUSR1)
+    os.kill(os.getpid(), SIGTERM)
+    with signals:
+        assert signals.received == [SIGUSR1, SIGTERM]
+    assert calls == ["stop"]
+
+
+def test_what_was_held_has_its_effect_once_signals_are_released():
+    hold()
+    os.kill(os.getpid(), SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        release()
+
+
+def test_handlers_are_as_before_once_signals_are_released():
+    before = [signal.getsignal(signum) for signum in SIGNALS]
+    hold()
+    hold()
+    assert [signal.getsignal(signum) for signum in SIGNALS] != before
+    release()
+    assert [signal.getsignal(signum) for signum in SIGNALS] == before
+
+
+def test_a_person_who_presses_ctrl_c_twice_does_not_wait_for_the_start(python):
+    done = python(
+        "signals.hold(); kill(SIGINT); print('held', flush=True); kill(SIGINT); time.sleep(60)"
+    )
+    assert (done.returncode, done.stdout) == (-SIGINT, "held\n")
+
+
+def test_signals_that_were_blocked_when_the_process_started_are_held(python):
+    done = python(
+        "signal.pthread_sigmask(signal.SIG_BLOCK, signals.SIGNALS); kill(SIGTERM)",
+        "signals.hold()",
+        "with signals.StopSignals(lambda: print('stop'), print): pass",
+    )
+    assert (done.returncode, done.stdout) == (0, "stop\n")
+
+
+def test_a_child_that_the_application_forks_is_not_held(python):
+    done = python(
+        "signals.hold(); child = os.fork()",
+        "if not child: kill(SIGTERM); time.sleep(60)",
+        "print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))",
+    )
+    assert (done.returncode, done.stdout) == (0, f"{-SIGTERM}\n"), done.stderr
+
+
+def test_programs_that_are_started_meanwhile_have_no_signal_held(python):
+    """A program would inherit a mask, and could not be told to stop."""
+    look = (
+        "import signal;"
+        "print(signal.pthread_sigmask(0, ()), signal.getsignal(signal.SIGTERM) == signal.SIG_DFL)"
+    )
+    done = python(
+        # Without `site`, so that coverage, which takes SIGTERM, does not run there.
+        f"signals.hold(); import subprocess; subprocess.run([sys.executable, '-S', '-c', {look!r}])"
+    )
+    assert done.stdout == "set() True\n", done.stderr
+
+
+def test_nothing_is_held_outside_the_main_thread():
+    before = [signal.getsignal(signum) for signum in SIGNALS]
+    thread = threading.Thread(target=hold)
+    thread.start()
+    thread.join(30)
+    assert [signal.getsignal(signum) for signum in SIGNALS] == before
+    release()
+
+
+def test_the_applications_own_handler_stays(held):
+    def own(number, frame):
+        raise AssertionError
+
+    before = signal.signal(SIGUSR1, own)
+    try:
+        release()
+        assert signal.getsignal(SIGUSR1) is own
+    finally:
+        signal.signal(SIGUSR1, signal.SIG_DFL)
+    assert before is not own
+
+
+@pytest.fixture
+def python():
+    def python(*lines):
+        head = "import os, signal, sys, time\nfrom signal import SIGINT, SIGTERM\n"
+        head += "from gfcgi.process import signals\n"
+        head += "def kill(signum): os.kill(os.getpid(), signum)\n"
+        return subprocess.run(
+            [sys.executable, "-c", head + "\n".join(lines)],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+
+    return python
+
+
+def test_which_signals_stop_is_known_while_they_are_handled():
+    with StopSignals(lambda: None, lambda number: None) as signals:
+        assert set(signals.stopping) == set(SIGNALS)
+    assert set(signals.stopping) == set()
+    with StopSignals(
+        lambda: None, lambda number: None, renew=lambda: None, reopen=lambda: None
+    ) as signals:
+        assert set(signals.stopping) == {SIGTERM, SIGINT}
+
+
+def test_a_signal_is_kept_only_while_signals_are_held():
+    assert not holds(SIGTERM)
+    hold()
+    try:
+        assert holds(SIGTERM)
+    finally:
+        release()
+    assert not holds(SIGTERM)

@@ -79,6 +79,18 @@ def test_a_live_socket_is_left_alone_and_its_process_named(address):
     assert str(caught.value) == f"bind=: {address}: {who}"
 
 
+def test_a_live_socket_is_left_alone_where_the_kernel_does_not_say_whose_it_is(
+    address, monkeypatch
+):
+    """As on macOS."""
+    monkeypatch.delattr(socket, "SO_PEERCRED")
+    with socket.socket(socket.AF_UNIX) as live:
+        live.bind(address.path)
+        live.listen()
+        with pytest.raises(ConfigError, match=r"another process listens there already$"):
+            listen_unix(address, Options())
+
+
 def test_a_live_socket_of_a_user_without_a_name_is_named_by_number(address, monkeypatch):
     def nobody(uid):
         raise KeyError(uid)
@@ -190,7 +202,11 @@ def test_without_a_mode_the_umask_decides(address):
 
 def test_owner_and_group_are_given_by_name_or_number(address, monkeypatch):
     given = []
-    monkeypatch.setattr(os, "chown", lambda path, uid, gid: given.append((path, uid, gid)))
+
+    def chown(path, uid, gid):
+        given.append((os.readlink(path), uid, gid))
+
+    monkeypatch.setattr(os, "chown", chown)
     root = Options(socket_owner="root", socket_group="root")
     listen_unix(address, root)[0].close()
     listen_unix(address, Options(socket_owner="12", socket_group=34))[0].close()
@@ -219,6 +235,139 @@ def test_a_file_that_cannot_be_given_away_is_refused_and_not_left(address, monke
     monkeypatch.setattr(os, "chown", forbidden)
     with pytest.raises(ConfigError, match=r"socket_group=: 1: .* cannot be given away"):
         listen_unix(address, Options(socket_group="1"))
+    assert not os.path.lexists(address.path)
+
+
+def swapped_after_bind(monkeypatch, swap):
+    """Have ``swap`` run between bind and whatever is done to the socket's file next."""
+    bind = socket.socket.bind
+
+    def binding(self, place):
+        bind(self, place)
+        with monkeypatch.context() as within:
+            within.setattr(socket.socket, "bind", bind)
+            swap()
+
+    monkeypatch.setattr(socket.socket, "bind", binding)
+
+
+def link_to(precious, address):
+    os.rename(address.path, f"{address.path}.away")
+    os.symlink(precious, address.path)
+
+
+def hard_link_to_another_socket(precious, address):
+    os.unlink(address.path)
+    stale_socket(f"{precious}.sock")
+    os.chmod(f"{precious}.sock", 0o600)
+    os.link(f"{precious}.sock", address.path)
+
+
+def another_file(precious, address):
+    os.unlink(address.path)
+    os.rename(precious, address.path)
+    os.link(address.path, precious)
+
+
+def nothing(precious, address):
+    os.unlink(address.path)
+
+
+@pytest.mark.parametrize("descriptors", [True, False], ids=["by descriptor", "by path"])
+@pytest.mark.parametrize("swap", [link_to, hard_link_to_another_socket, another_file, nothing])
+@pytest.mark.parametrize(
+    "given", [{"socket_owner": "12"}, {"socket_group": "34"}, {"socket_mode": "0666"}]
+)
+def test_only_the_socket_itself_is_given_away(
+    address, tmp_path, monkeypatch, swap, given, descriptors
+):
+    """Whoever owns the directory can put anything in the socket's place, at any moment."""
+    precious = tmp_path / "precious"
+    precious.write_text("of root")
+    precious.chmod(0o600)
+    before = os.stat(precious)
+    changed = []
+    monkeypatch.setattr(os, "chown", lambda *place, **how: changed.append(place))
+    if not descriptors:
+        monkeypatch.setattr(unix, "_DESCRIPTORS", f"{tmp_path}/none")
+    swapped_after_bind(monkeypatch, lambda: swap(str(precious), address))
+    with pytest.raises(ConfigError, match="put another one in its place"):
+        listen_unix(address, Options(**given))
+    assert changed == []
+    after = os.stat(precious)
+    assert (after.st_mode, after.st_uid, after.st_gid) == (
+        before.st_mode,
+        before.st_uid,
+        before.st_gid,
+    )
+
+
+def test_the_file_that_was_looked_at_is_the_one_that_is_given_away(address, tmp_path, monkeypatch):
+    """The swap comes between the look and the change."""
+    precious = tmp_path / "precious"
+    precious.write_text("of root")
+    fstat, given = os.fstat, []
+
+    def looking(fd):
+        status = fstat(fd)
+        link_to(str(precious), address)
+        return status
+
+    def chown(path, uid, gid):
+        given.append((os.stat(path).st_ino, uid))
+
+    monkeypatch.setattr(os, "fstat", looking)
+    monkeypatch.setattr(os, "chown", chown)
+    listen_unix(address, Options(socket_owner="12"))[0].close()
+    assert given == [(os.lstat(f"{address.path}.away").st_ino, 12)]
+
+
+def test_without_descriptors_that_are_paths_links_are_not_followed(address, tmp_path, monkeypatch):
+    """As on macOS, or without /proc."""
+    given = []
+
+    def chown(path, uid, gid, *, follow_symlinks):
+        given.append((path, uid, gid, follow_symlinks))
+
+    monkeypatch.setattr(os, "chown", chown)
+    monkeypatch.setattr(unix, "_DESCRIPTORS", f"{tmp_path}/none")
+    listen_unix(address, Options(socket_owner="12", socket_group="34"))[0].close()
+    assert given == [(address.path, 12, -1, False), (address.path, -1, 34, False)]
+
+
+def test_the_file_has_its_mode_from_the_first_moment(address, monkeypatch):
+    seen = []
+    swapped_after_bind(
+        monkeypatch, lambda: seen.append(stat.S_IMODE(os.stat(address.path).st_mode))
+    )
+    before = os.umask(0o022)
+    try:
+        listen_unix(address, Options(socket_mode="0660"))[0].close()
+        listen_unix(address, Options(socket_mode="0606"))[0].close()
+        assert os.umask(0o022) == 0o022
+    finally:
+        os.umask(before)
+    assert seen == [0o660, 0o606]
+
+
+@pytest.mark.parametrize("follows", ["never", "may"])
+def test_where_the_umask_does_not_decide_the_mode_is_changed_or_it_is_refused(
+    address, tmp_path, monkeypatch, follows
+):
+    """As in a directory with a default ACL."""
+    monkeypatch.setattr(os, "umask", lambda mask: 0)
+    if follows == "never":
+        listen_unix(address, Options(socket_mode="0640"))[0].close()
+        assert stat.S_IMODE(os.stat(address.path).st_mode) == 0o640
+        return
+
+    def chmod(path, mode, *, follow_symlinks):
+        raise NotImplementedError
+
+    monkeypatch.setattr(unix, "_DESCRIPTORS", f"{tmp_path}/none")
+    monkeypatch.setattr(os, "chmod", chmod)
+    with pytest.raises(ConfigError, match="ACL gives the socket's file another mode"):
+        listen_unix(address, Options(socket_mode="0640"))
     assert not os.path.lexists(address.path)
 
 
@@ -255,8 +404,12 @@ def test_a_lock_that_is_never_released_is_not_waited_for_forever(address, tmp_pa
 
 
 def test_a_directory_that_cannot_be_read_is_not_locked(address, monkeypatch):
+    open_ = os.open
+
     def forbidden(path, flags):
-        raise PermissionError(errno.EACCES, "Permission denied")
+        if flags & os.O_DIRECTORY:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return open_(path, flags)
 
     monkeypatch.setattr(os, "open", forbidden)
     listen_unix(address, Options())[0].close()

@@ -5,6 +5,7 @@ What it gives for malformed input is in the corpus, file by file.
 
 from __future__ import annotations
 
+import tracemalloc
 from contextlib import suppress
 
 import pytest
@@ -62,6 +63,25 @@ def end_body(app_status: int, protocol_status: int) -> bytes:
 
 
 # -- what arrives
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 7, 4096])
+def test_params_take_no_more_memory_than_their_bytes_however_they_are_cut(chunk):
+    pairs = {f"N{number}": "v" * 990 for number in range(100)}
+    content = wire.params(1, pairs, chunk=chunk, end=False)
+    core = connection(wire.begin_request(1))
+    assert events(core) == []
+    tracemalloc.start()
+    try:
+        core.receive_data(content)
+        assert events(core) == []
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 2 * 100_000
+    core.receive_data(wire.params(1, {}))
+    (begun,) = events(core)
+    assert begun == BeginRequest(1, Role.RESPONDER, False, pairs)
 
 
 def test_a_request_is_given_when_its_params_end_and_not_when_its_body_does():
@@ -202,6 +222,26 @@ def test_whether_params_are_awaited_can_be_asked_for():
     assert not core.receiving_params
 
 
+@pytest.mark.parametrize(
+    ("part", "incomplete"),
+    [
+        (wire.begin_request(1), True),
+        (wire.begin_request(1) + wire.params(1, {"A": "B"}), False),
+        (wire.begin_request(1) + wire.params(1, {"A": "B"}) + wire.stdin(1, b"abc")[:4], True),
+        (wire.begin_request(1) + wire.params(1, {"A": "B"}) + wire.stdin(1, b"abc")[:10], True),
+        (wire.stdin(9, b"x" * 100)[:50], True),
+        (wire.begin_request(1)[:1], True),
+    ],
+    ids=["PARAMS to come", "all of PARAMS", "a header", "a record", "for nobody", "a byte"],
+)
+def test_what_is_complete_is_known_at_a_glance(part: bytes, incomplete: bool):
+    core = ApplicationConnection()
+    assert not core.anything_incomplete
+    core.receive_data(part)
+    events(core)
+    assert core.anything_incomplete is incomplete
+
+
 def test_bytes_that_nobody_wants_are_counted_until_the_next_request():
     core = running()
     core.send(EndRequest(1))
@@ -281,6 +321,17 @@ def test_the_end_of_a_request_ends_its_streams_first():
         (wire.STDOUT, 1, b""),
         (wire.END_REQUEST, 1, end_body(7, 0)),
     ]
+
+
+def test_an_abort_is_one_record_and_the_request_and_the_connection_end_with_it():
+    core = running()
+    assert sent(core.send(Stdout(1, b"x"))) == [(wire.STDOUT, 1, b"x")]
+    assert sent(core.send_abort(1)) == [(wire.ABORT_REQUEST, 1, b"")]
+    assert core.active_requests == 0
+    assert core.should_close
+    for again in (lambda: core.send_abort(1), lambda: core.send_end(1)):
+        with pytest.raises(LocalProtocolError, match="not active"):
+            again()
 
 
 def test_streams_that_have_ended_are_not_ended_again():

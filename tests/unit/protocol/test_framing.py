@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import sys
 
 import pytest
 import webserver_side as wire
@@ -36,6 +37,18 @@ def test_nothing_is_done_with_bytes_before_they_are_pulled():
     assert core.next_event() == Stdin(1, b"")
     assert core.next_event() is NEED_DATA
     assert not core.has_buffered_data
+
+
+def test_bytes_that_were_used_up_are_not_kept():
+    """A request that sleeps would have its params twice."""
+    data = REQUEST + wire.stdin(1, b"abc")
+    before = sys.getrefcount(data)
+    core = ApplicationConnection()
+    core.receive_data(data)
+    assert sys.getrefcount(data) > before
+    while core.next_event() is not NEED_DATA:
+        pass
+    assert sys.getrefcount(data) == before
 
 
 def test_stream_data_is_handed_on_before_its_record_is_complete():

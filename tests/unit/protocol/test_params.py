@@ -110,3 +110,30 @@ def test_a_value_of_2_gib_is_refused_before_its_length_would_turn_out_wrong():
     assert _encode_length((1 << 31) - 1) == b"\xff\xff\xff\xff"
     with pytest.raises(LocalProtocolError, match="2 GiB"):
         _encode_length(1 << 31)
+
+
+def test_requests_share_what_the_web_server_says_of_itself_and_nothing_that_a_client_says():
+    block = wire.pairs(
+        {
+            "REQUEST_URI": "/private",
+            "DOCUMENT_ROOT": "/srv/www",
+            "SERVER_NAME": "example.org",
+            "HTTP_COOKIE": "secret",
+        }
+    )
+    for _ in range(32):  # it is not learnt every time
+        decode_params(block)
+    first, _ = decode_params(block)
+    second, _ = decode_params(block)
+    shared = [name for name in first if any(name is other for other in second)]
+    assert shared == ["REQUEST_URI", "DOCUMENT_ROOT", "SERVER_NAME"]
+    same = [name for name in first if first[name] is second[name]]
+    assert same == ["DOCUMENT_ROOT", "SERVER_NAME"]
+
+
+def test_a_constant_that_changes_is_what_it_is_now():
+    host = {"SERVER_NAME": "example.org", "SERVER_PORT": "80"}
+    for _ in range(32):
+        decode_params(wire.pairs(host))
+    for other in ({**host, "SERVER_NAME": "example.com"}, {**host, "SERVER_PORT": "8" * 200}):
+        assert decode_params(wire.pairs(other)) == (other, ())

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import itertools
 import socket
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import gevent
@@ -16,6 +17,7 @@ import webserver_side as wire
 from gfcgi.options import Options
 from gfcgi.server import Server
 from gfcgi.server import server as module
+from gfcgi.server.time_limit import plain_stack
 
 DEADLINE_SECONDS = 60
 """Only bounds a broken run."""
@@ -72,7 +74,7 @@ class Site:
     @property
     def only_connection(self) -> Any:
         """The server's side of the one connection there is."""
-        (connection,) = self.server._connections
+        (connection,) = self.server.open_connections
         return connection
 
 
@@ -111,7 +113,7 @@ def sends(monkeypatch):
     """The bytes that each call of send() gave to the kernel, in their order."""
     seen = []
 
-    class Recorded(module._stdlib_socket):
+    class Recorded(module._kernel_socket):
         def send(self, data, flags=0):
             sent = super().send(data, flags)
             seen.append(bytes(data[:sent]))
@@ -123,8 +125,53 @@ def sends(monkeypatch):
             seen.append(b"".join(buffers)[:sent])
             return sent
 
-    monkeypatch.setattr(module, "_stdlib_socket", Recorded)
+    monkeypatch.setattr(module, "_kernel_socket", Recorded)
     return seen
+
+
+@pytest.fixture
+def accepted(monkeypatch):
+    """The sockets that the server has accepted, each with the number of bytes read from it."""
+    sockets = []
+
+    class Accepted(module._kernel_socket):
+        received = 0
+
+        def __init__(self, *args, **options):
+            super().__init__(*args, **options)
+            sockets.append(self)
+
+        def recv(self, most, flags=0):
+            data = super().recv(most, flags)
+            self.received += len(data)
+            return data
+
+    monkeypatch.setattr(module, "_kernel_socket", Accepted)
+    return sockets
+
+
+@pytest.fixture
+def asked_of_sockets(monkeypatch):
+    """The names of what is asked of the sockets that the server accepts, in their order."""
+    names = []
+
+    class Asked(module._kernel_socket):
+        def __getattribute__(self, name):
+            names.append(name)
+            return super().__getattribute__(name)
+
+    monkeypatch.setattr(module, "_kernel_socket", Asked)
+    return names
+
+
+@pytest.fixture
+def full_disk(monkeypatch):
+    """Temporary files that take nothing, as on a full disk."""
+
+    def no_space(buffering=-1, **options):
+        return open("/dev/full", "w+b", buffering=buffering)
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", no_space)
 
 
 @pytest.fixture
@@ -138,6 +185,8 @@ def serving(listen):
         family: int = socket.AF_UNIX,
         multiprocess: bool = False,
         still_expected: Callable[[], bool] | None = None,
+        observers: Sequence[Any] = (),
+        stack_of: Callable[..., str] = plain_stack,
         **options: Any,
     ) -> Iterator[Site]:
         options.setdefault("graceful_timeout_seconds", 20)
@@ -149,6 +198,8 @@ def serving(listen):
             Options(**options),
             multiprocess=multiprocess,
             still_expected=still_expected,
+            observers=observers,
+            stack_of=stack_of,
         )
         site = Site(server, address)
         try:

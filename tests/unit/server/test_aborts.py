@@ -177,6 +177,6 @@ def test_the_web_server_leaving_is_noticed_behind_a_body_that_nobody_reads(servi
     with serving(gate, stdin_buffer_bytes=1000, idle_timeout_seconds=0.1) as site:
         with site.connect() as connection:
             connection.send(begin(), wire.stdin(1, b"x" * 100_000))
-            until(lambda: site.server.connections and site.only_connection._full_streams)
+            until(lambda: site.server.connections and site.only_connection.paused)
         gate.ended.wait()
         site.until_idle()

@@ -138,6 +138,7 @@ def test_whatever_happens_answers_are_whole_and_nothing_is_left(serving, seed):
     }
     gc.collect()
     with serving(application, **options) as site:
+        gc.collect()  # what tests before this one have left may have descriptors
         before = len(os.listdir("/proc/self/fd"))
         web_servers = [WebServer(site.connect(), f"{seed}.{number}") for number in range(6)]
 
@@ -151,4 +152,4 @@ def test_whatever_happens_answers_are_whole_and_nothing_is_left(serving, seed):
         site.until_idle()
         assert sum(web_server.answered for web_server in web_servers) > 10
         gc.collect()
-        assert len(os.listdir("/proc/self/fd")) == before
+        assert len(os.listdir("/proc/self/fd")) <= before

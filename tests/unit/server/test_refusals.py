@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 import webserver_side as wire
 from wsgi_side import Gate, begin, echo, hello
@@ -20,6 +22,19 @@ def test_a_role_that_does_not_exist_is_refused_with_a_page_and_logged(serving, c
     assert "role 9" in line
     assert "; request 1 is given up" in line
     assert "UNIX socket, pid" in line
+
+
+def test_a_refusal_is_logged_where_the_kernel_does_not_say_who_connected(
+    serving, caplog, monkeypatch
+):
+    """As on macOS, where the socket module has no SO_PEERCRED."""
+    monkeypatch.delattr(socket, "SO_PEERCRED")
+    with serving(hello) as site, site.connect() as connection:
+        connection.send(begin(role=9, keep_conn=False), wire.stdin(1, b""))
+        assert connection.response().status == 500
+        connection.wait_closed()
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line.startswith("UNIX socket: ")
 
 
 def test_a_malformed_request_hurts_no_other_of_its_connection(serving, caplog):
@@ -80,7 +95,7 @@ def test_haproxy_is_not_told_overloaded_on_which_it_would_end_other_requests(
     serving, software, status, limit
 ):
     gate = Gate()
-    with serving(gate, **{limit: 2}) as site, site.connect() as connection:
+    with serving(gate, queue_timeout_seconds=0, **{limit: 2}) as site, site.connect() as connection:
         for request_id in (1, 2, 3):
             begun = begin(request_id, SERVER_SOFTWARE=software)
             connection.send(begun, wire.stdin(request_id, b""))

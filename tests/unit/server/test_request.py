@@ -31,7 +31,7 @@ def writer(*pieces):
 
 
 def blocked(site):
-    return site.server.connections and site.only_connection._transport.write_blocked_since
+    return site.server.connections and site.only_connection.write_blocked
 
 
 @pytest.mark.parametrize(
@@ -116,10 +116,10 @@ def test_an_application_that_does_not_read_stops_the_web_server(serving, until, 
         connection.send(begin())
         gate.begun.wait()
         sending = gevent.spawn(connection.send, wire.stdin(1, LONG))
-        until(lambda: site.server.connections and site.only_connection._full_streams)
-        stream = site.only_connection._requests[1].stdin
+        until(lambda: site.server.connections and site.only_connection.paused)
+        stream = site.only_connection.requests[1].stdin
         # What a read asks for follows the room that is left, down to 4 KB.
-        assert stream._memory_bytes <= bound + 4096
+        assert stream.memory_bytes <= bound + 4096
         assert not sending.ready()
         gate.open.set()
         assert connection.response().body == LONG
@@ -157,7 +157,7 @@ def test_bodies_are_received_while_a_write_is_blocked(serving, until):
         assert connection.response(2).body == LONG
 
 
-def test_questions_are_not_read_while_their_answers_cannot_be_written(serving, until):
+def test_questions_are_not_read_while_their_answers_cannot_be_written(serving, until, accepted):
     """Or a Web server that only asks could fill the memory."""
     questions = 60_000
     with serving(writer(LONG)) as site, site.connect() as connection:
@@ -166,7 +166,8 @@ def test_questions_are_not_read_while_their_answers_cannot_be_written(serving, u
         sending = gevent.spawn(connection.send, wire.record(77, 0) * questions)
         gevent.sleep(0.05)
         assert not sending.ready()
-        assert len(site.only_connection.core._buffer) <= limits.STDIN_BUFFER_BYTES
+        (served,) = accepted
+        assert served.received <= limits.STDIN_BUFFER_BYTES
         assert connection.response().body == LONG
         while len(connection.management) < questions:
             connection.read_any()
@@ -215,7 +216,7 @@ def test_an_abort_while_waiting_to_write_is_request_aborted(serving, until, tmp_
     def application(environ, start_response):
         if environ["PATH_INFO"] == "/long":
             return writer(LONG)(environ, start_response)
-        requests.append(site.only_connection._requests[2])
+        requests.append(site.only_connection.requests[2])
         return gate(environ, start_response)
 
     with serving(application) as site, site.connect() as connection:
@@ -415,7 +416,7 @@ def test_a_file_to_a_web_server_that_left_is_request_aborted(serving, long_file,
 
 def test_a_file_that_cannot_be_read_is_the_applications_failure(serving, tmp_path, caplog, until):
     def application(environ, start_response):
-        request = site.only_connection._requests[1]
+        request = site.only_connection.requests[1]
         start_response("200 OK", [])
         descriptor = os.open(tmp_path, os.O_RDONLY)
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 import errno
 import ipaddress
+import itertools
 import socket
 import sys
 
@@ -134,15 +135,32 @@ def test_accepting_that_fails_for_want_of_descriptors_is_logged_and_goes_on(
     assert "Too many open files" in caplog.text
 
 
-def test_where_others_accept_too_each_takes_one_connection_a_time(listen):
-    assert Server(hello, [listen()], multiprocess=True)._acceptors[0].max_accept == 1
-    assert Server(hello, [listen()])._acceptors[0].max_accept > 1
+@pytest.mark.parametrize(("multiprocess", "at_once"), [(True, 1), (False, 3)])
+def test_where_others_accept_too_each_takes_one_connection_a_time(
+    listen, until, multiprocess, at_once
+):
+    listener = listen()
+    waiting = [socket.socket(socket.AF_UNIX) for _ in range(3)]
+    for sock in waiting:
+        sock.connect(listener.getsockname())
+    server = Server(hello, [listener], multiprocess=multiprocess)
+    # This comes once in each turn of the loop, before what is ready.
+    turns = []
+    with gevent.get_hub().loop.check() as each_turn:
+        each_turn.start(lambda: turns.append(server.connections))
+        server.start()
+        until(lambda: turns and turns[-1] == 3)
+    assert max(after - before for before, after in itertools.pairwise(turns)) == at_once
+    for sock in waiting:
+        sock.close()
+    server.stop()
+    server.serve()
 
 
-def test_small_records_are_not_held_back_on_tcp(serving, until):
+def test_small_records_are_not_held_back_on_tcp(serving, until, accepted):
     with serving(hello, family=socket.AF_INET) as site, site.connect():
         until(lambda: site.server.connections)
-        sock = site.only_connection._transport._socket
+        (sock,) = accepted
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
@@ -160,6 +178,8 @@ def test_small_records_are_not_held_back_on_tcp(serving, until):
         ((), "::2", False),
         (("10.0.0.0/8",), "10.200.0.1", True),
         (("10.0.0.0/8",), "::ffff:10.200.0.1", True),
+        (("10.0.0.0/8",), "::FFFF:ac8:1", True),
+        (("::ffff:10.0.0.0/104",), "10.200.0.1", True),
         (("10.0.0.0/8",), "11.0.0.1", False),
         (("10.0.0.0/8",), "::ffff:11.0.0.1", False),
         (("10.0.0.0/8",), "127.0.0.1", False),
@@ -172,7 +192,12 @@ def test_small_records_are_not_held_back_on_tcp(serving, until):
 )
 def test_only_web_servers_of_the_allowed_networks_may_connect(networks, host, allowed):
     server = Server(hello, [], Options(allow_from=networks))
-    assert server._may_connect(host) is allowed
+    with socket.socket(socket.AF_INET) as sock:
+        server.accepted(sock, (host, 50000))
+        assert server.connections == int(allowed)
+        assert (sock.fileno() >= 0) is allowed
+        for connection in list(server.open_connections):
+            connection.cut()
     assert ipaddress.ip_address(host.partition("%")[0])
 
 
@@ -196,25 +221,27 @@ def test_a_unix_socket_is_guarded_by_its_permissions_alone(serving):
 
 
 def test_a_connection_too_many_waits_until_another_is_closed(serving, until):
-    with serving(hello, max_connections=2) as site:
+    gate = Gate()
+    with serving(gate, max_connections=2) as site:
         first, second, third = (site.connect() for _ in range(3))
-        for connection in (first, second):
-            connection.send(GET)
-            assert connection.response().body == b"hello"
-        third.send(GET)
+        for connection in (first, second, third):
+            connection.send(begin())
+        until(lambda: site.server.active_requests == 2)
         reading = gevent.spawn(third.response)
-        second.send(GET)
-        second.response()
+        gevent.sleep(0.1)
         assert site.server.connections == 2
         assert not reading.ready()
         first.close()
-        assert reading.get().body == b"hello"
+        gate.open.set()
+        assert reading.get().body == b"through"
+        assert second.response().body == b"through"
         assert site.server.connections == 2
 
 
 def test_a_request_too_many_gets_a_page_that_says_so(serving, caplog):
     gate = Gate()
-    with serving(gate, max_concurrent_requests=1) as site, site.connect() as running:
+    options = {"max_concurrent_requests": 1, "queue_timeout_seconds": 0}
+    with serving(gate, **options) as site, site.connect() as running:
         running.send(GET)
         gate.begun.wait()
         with site.connect() as refused:
@@ -233,7 +260,8 @@ def test_a_request_too_many_gets_a_page_that_says_so(serving, caplog):
 
 def test_a_flood_of_requests_too_many_is_logged_at_a_bounded_rate(serving, caplog):
     gate = Gate()
-    with serving(gate, max_concurrent_requests=1) as site, site.connect() as connection:
+    options = {"max_concurrent_requests": 1, "queue_timeout_seconds": 0}
+    with serving(gate, **options) as site, site.connect() as connection:
         connection.send(begin(1), wire.stdin(1, b""))
         for request_id in range(2, 502):
             connection.send(begin(request_id), wire.stdin(request_id, b""))

@@ -82,12 +82,12 @@ def test_error_output_that_waits_goes_with_a_file_too(serving, tmp_path):
 
 def test_more_error_output_than_can_wait_goes_to_the_log(serving, sends, caplog):
     def application(environ, start_response):
-        environ["wsgi.errors"].write("x" * limits.HELD_STDERR_BYTES + "the rest\n")
+        environ["wsgi.errors"].write("x" * limits.PENDING_STDERR_BYTES + "the rest\n")
         start_response("200 OK", [("Content-Type", "text/plain")])
         return [b"done"]
 
     response, _ = answer(serving, sends, application=application, stderr="with-stdout")
-    assert response.stderr == b"x" * limits.HELD_STDERR_BYTES
+    assert response.stderr == b"x" * limits.PENDING_STDERR_BYTES
     assert "the rest" in caplog.text
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
+
 import gevent
 import gevent.event
 import pytest
 import webserver_side as wire
 from wsgi_side import Gate, begin, echo, hello
 
+from gfcgi import limits
 from gfcgi.server import Server
 
 GET = wire.request(1, wire.cgi_params(), keep_conn=True)
@@ -38,6 +41,44 @@ def test_idle_kept_connections_are_closed(serving):
         site.greenlet.get()
 
 
+def test_a_request_that_is_on_its_way_on_a_kept_connection_is_answered(serving):
+    """The Web server cannot know yet that the server stops; nginx answers 502 to a POST then."""
+    with serving(hello) as site, site.connect() as connection:
+        connection.send(GET)
+        connection.response()
+        site.server.stop()
+        gevent.sleep(0.1)
+        connection.send(GET)
+        assert connection.response().body == b"hello"
+        connection.wait_closed()
+        site.greenlet.get()
+
+
+def test_after_a_stop_a_kept_connection_has_one_request_more(serving):
+    """It is closed behind that one's end, not left for a while once more."""
+    gate = Gate()
+    with serving(gate, graceful_timeout_seconds=60.0) as site, site.connect() as connection:
+        connection.send(GET)
+        gate.begun.wait()
+        site.server.stop()
+        gevent.sleep(0.05)
+        gate.open.set()
+        connection.response()
+        began = time.monotonic()
+        connection.wait_closed()
+        assert time.monotonic() - began < limits.KEPT_GRACE_SECONDS
+
+
+def test_a_short_graceful_time_is_kept_where_connections_are_idle(serving, caplog):
+    with serving(hello, graceful_timeout_seconds=0.2) as site, site.connect() as connection:
+        connection.send(GET)
+        connection.response()
+        site.server.stop()
+        connection.wait_closed()
+        site.greenlet.get()
+    assert not caplog.records
+
+
 def test_a_request_that_has_arrived_unread_on_an_idle_connection_is_answered(serving):
     with serving(hello) as site, site.connect() as connection:
         connection.send(GET)
@@ -63,6 +104,53 @@ def test_running_requests_finish_and_their_connections_are_closed(serving):
         kept.wait_closed()
         multiplexed.wait_closed()
         site.greenlet.get()
+
+
+@pytest.mark.parametrize(
+    ("software", "status"),
+    [("HAProxy 2.6.12", wire.CANT_MPX_CONN), ("tests", wire.REQUEST_COMPLETE)],
+)
+def test_haproxy_is_told_to_send_nothing_more_on_a_connection_that_is_to_end(
+    serving, until, software, status
+):
+    """What ran at the stop and what begins after it is answered; each answer says it."""
+    gate = Gate()
+
+    def application(environ, start_response):
+        return (gate if environ["PATH_INFO"] == "/slow" else hello)(environ, start_response)
+
+    with serving(application) as site, site.connect() as connection:
+        connection.send(
+            begin(1, path="/slow", SERVER_SOFTWARE=software),
+            wire.stdin(1, b""),
+            begin(2, SERVER_SOFTWARE=software),
+            wire.stdin(2, b""),
+        )
+        before = connection.response(2)
+        assert (before.body, before.protocol_status) == (b"hello", wire.REQUEST_COMPLETE)
+        gate.begun.wait()
+        site.server.stop()
+        gevent.sleep(0.01)
+        connection.send(begin(3, SERVER_SOFTWARE=software), wire.stdin(3, b""))
+        late = connection.response(3)
+        assert (late.status, late.body, late.protocol_status) == (200, b"hello", status)
+        gate.open.set()
+        slow = connection.response(1)
+        assert (slow.status, slow.body, slow.protocol_status) == (200, b"through", status)
+        connection.wait_closed()
+        site.greenlet.get()
+
+
+def test_the_answer_to_a_request_that_is_alone_says_nothing_of_the_stop(serving):
+    gate = Gate()
+    with serving(gate) as site, site.connect() as connection:
+        connection.send(begin(SERVER_SOFTWARE="HAProxy 2.6.12"), wire.stdin(1, b""))
+        gate.begun.wait()
+        site.server.stop()
+        gevent.sleep(0.01)
+        gate.open.set()
+        assert connection.response().protocol_status == wire.REQUEST_COMPLETE
+        connection.wait_closed()
 
 
 def test_a_body_that_is_on_its_way_is_still_read(serving):
@@ -117,6 +205,21 @@ def test_connections_are_accepted_after_a_stop_as_long_as_they_are_expected(serv
         site.greenlet.get()
         with pytest.raises(ConnectionRefusedError):
             site.connect()
+
+
+def test_a_web_server_that_asks_for_values_after_a_stop_has_its_request_answered(serving):
+    """As HAProxy does on each new connection; it sends the requests when it has the answer."""
+    gone = gevent.event.Event()
+    with serving(hello, still_expected=lambda: not gone.is_set()) as site:
+        site.server.stop()
+        connection = site.connect()
+        gone.set()
+        connection.send(wire.get_values("FCGI_MPXS_CONNS"))
+        connection.read_any()
+        connection.send(GET)
+        assert connection.response().body == b"hello"
+        connection.wait_closed()
+        site.greenlet.get()
 
 
 def test_more_queued_connections_than_may_be_open_do_not_hold_the_stop_up(serving):

@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 import webserver_side as wire
 from wsgi_side import Request
 
-from gfcgi.wsgi import headers
+from gfcgi.wsgi.advice import said_in_process
 from gfcgi.wsgi.gateway import Gateway
 
 
 @pytest.fixture(autouse=True)
-def quiet_but_for_warnings(caplog, monkeypatch):
+def quiet_but_for_warnings(caplog):
     """What a hop-by-hop header says once for the process is said once for each test."""
-    monkeypatch.setattr(headers, "_left_out", set())
+    said_in_process.clear()
     caplog.set_level(logging.WARNING, "gfcgi.wsgi")
 
 
-@pytest.fixture
-def ask() -> Callable[..., Request]:
-    """Ask an application, by ``cgi_params`` and what Request takes; gives the request."""
+class Asking:
+    """Ask an application, by ``cgi_params`` and what Request takes; gives the request.
 
-    def ask(
+    ``request`` is the one that runs, for an application that does to it what a Web server would.
+    """
+
+    request: Request
+
+    def __call__(
+        self,
         application: Any,
         method: str = "GET",
         path: str = "/",
@@ -37,11 +41,14 @@ def ask() -> Callable[..., Request]:
     ) -> Request:
         octets = body if isinstance(body, bytes) else b"".join(body)
         values = wire.cgi_params(method, path, body=octets, **params)
-        asked = Request(values, body, **(request or {}))
-        Gateway(application, **(gateway or {}))(asked)
-        return asked
+        self.request = Request(values, body, **(request or {}))
+        Gateway(application, **(gateway or {}))(self.request)
+        return self.request
 
-    return ask
+
+@pytest.fixture
+def ask() -> Asking:
+    return Asking()
 
 
 class Body:

@@ -38,7 +38,9 @@ class Process:
 def run(monkeypatch):
     """Run serve_cgi with environment and body; gives the Process."""
 
-    def run(application, options=None, body=b"", *, environment=None, gone=False, **params):
+    def run(
+        application, options=None, body=b"", *, environment=None, gone=False, observers=(), **params
+    ):
         values = wire.cgi_params(**params) if environment is None else environment
         monkeypatch.setattr(os, "environ", os.environ.copy())
         for name in list(os.environ):
@@ -63,7 +65,7 @@ def run(monkeypatch):
         writer = threading.Thread(target=_write, args=(body_to, body))
         writer.start()
         try:
-            serve_cgi(application, options)
+            serve_cgi(application, options, observers)
         finally:
             os.close(stdout)
             os.close(stderr)
@@ -205,15 +207,16 @@ def test_a_file_is_sent_whole(run, tmp_path):
 
 def test_a_file_that_shrinks_is_said_on_standard_error(run, tmp_path, monkeypatch):
     (tmp_path / "file").write_bytes(LONG)
-    write_all = cgi._write_all
+    pread = os.pread
 
-    def shrinking(descriptor, data):
+    def shrinking(fileno, count, offset):
+        piece = pread(fileno, count, offset)
         os.truncate(tmp_path / "file", 100_000)
-        write_all(descriptor, data)
+        return piece
 
     def application(environ, start_response):
         start_response("200 OK", [])
-        monkeypatch.setattr(cgi, "_write_all", shrinking)
+        monkeypatch.setattr(os, "pread", shrinking)
         return environ["wsgi.file_wrapper"]((tmp_path / "file").open("rb"))
 
     process = run(application)
@@ -266,3 +269,42 @@ def test_it_needs_nothing_of_gevent():
     )
     assert done.stdout == b"Content-Length: 4\r\nStatus: 200 OK\r\n\r\nbody"
     assert done.stderr == b""
+
+
+class Observer:
+    def __init__(self):
+        self.begun = []
+        self.ended = []
+
+    def request_begun(self, observed):
+        self.begun.append(observed)
+
+    def request_ended(self, observed):
+        self.ended.append(observed)
+
+
+def test_an_observer_is_told_of_the_request(run):
+    observer = Observer()
+    run(echo, body=b"body", observers=[observer], PATH_INFO="/x", CONTENT_LENGTH="4")
+    (one,) = observer.ended
+    assert observer.begun == [one]
+    assert (one.path, one.status, one.received, one.sent) == ("/x", "200 OK", 4, 4)
+    assert (one.aborted, one.cut) == (False, False)
+
+
+def test_an_observer_is_told_of_a_web_server_that_left(run):
+    observer = Observer()
+    run(hello, gone=True, observers=[observer])
+    (one,) = observer.ended
+    assert (one.status, one.sent, one.cut) == ("", 0, True)
+
+
+def test_an_observer_that_raises_costs_the_response_nothing(run, caplog):
+    class Raises:
+        def request_begun(self, observed):
+            raise ValueError
+
+        request_ended = request_begun
+
+    assert run(hello, observers=[Raises()]).response.body == b"hello"
+    assert "an observer of requests failed" in caplog.text

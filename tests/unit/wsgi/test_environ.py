@@ -1,4 +1,4 @@
-"""gfcgi.wsgi.environ: what the application is given; the table of corrections is in test_rules."""
+"""gfcgi.wsgi.environ: what the application is given; its rules have their own file."""
 
 from __future__ import annotations
 

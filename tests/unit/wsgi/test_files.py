@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import bz2
+import contextlib
+import functools
 import gzip
 import io
 import lzma
@@ -11,7 +13,8 @@ import tempfile
 
 import pytest
 
-from gfcgi.wsgi.files import FileWrapper
+from gfcgi import limits
+from gfcgi.wsgi.files import FileWrapper, giving_way
 
 CONTENT = bytes(range(256)) * 10
 
@@ -144,3 +147,119 @@ def test_a_closed_file_is_none(path):
     with path.open("rb") as file:
         pass
     assert FileWrapper(file).region() is None
+
+
+# -- what changes what it reads
+
+
+class Upper(io.BufferedReader):
+    def read(self, size=-1):
+        return super().read(size).upper()
+
+
+class UpperRaw(io.FileIO):
+    def read(self, size=-1):
+        return super().read(size).upper()
+
+    def readinto(self, buffer):
+        count = super().readinto(buffer)
+        buffer[:count] = bytes(buffer[:count]).upper()
+        return count
+
+
+class Wrapped:
+    """Its read() says that it wraps the file's, and gives something else."""
+
+    def __init__(self, file):
+        @functools.wraps(file.read)
+        def read(size=-1):
+            return file.read(size).upper()
+
+        self.read = read
+        self.fileno = file.fileno
+        self.tell = file.tell
+        self.close = file.close
+
+
+class Instead:
+    """Its read is another method of a plain file."""
+
+    def __init__(self, file):
+        self.read = file.readline
+        self.close = file.close
+
+
+OTHERS = {
+    "subclass of BufferedReader": lambda path: Upper(io.FileIO(path)),
+    "subclass of FileIO": UpperRaw,
+    "subclass of FileIO in a buffer": lambda path: io.BufferedReader(UpperRaw(path)),
+    "functools.wraps": lambda path: Wrapped(path.open("rb")),
+    "readline for read": lambda path: Instead(path.open("rb")),
+}
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+@pytest.mark.parametrize("size", [20_000, 100_000])
+def test_what_read_gives_is_what_is_sent_whatever_the_size(tmp_path, kind, size):
+    path = tmp_path / "file"
+    path.write_bytes(b"text\n" * (size // 5))
+    wrapper = FileWrapper(OTHERS[kind](path))
+    assert wrapper.region() is None
+    expected = b"text\n" if kind == "readline for read" else b"TEXT\n"
+    with contextlib.closing(wrapper):
+        assert b"".join(wrapper) == expected * (size // 5)
+
+
+def test_a_subclass_that_reads_in_its_own_way_is_iterated(path):
+    class Doubling(FileWrapper):
+        def __next__(self):
+            return super().__next__() * 2
+
+    class Plain(FileWrapper):
+        pass
+
+    with path.open("rb") as file:
+        assert Doubling(file).region() is None
+        assert Plain(file).region() == FileWrapper(file).region() != None  # noqa: E711
+
+
+# -- as a file
+
+
+def test_it_can_be_moved_in_and_asked_where_it_is(path):
+    with path.open("rb") as file:
+        wrapper = FileWrapper(file, 16)
+        assert wrapper.seekable()
+        assert next(iter(wrapper)) == CONTENT[:16]
+        assert wrapper.tell() == 16
+        assert iter(wrapper) is wrapper
+        assert wrapper.seek(-5, os.SEEK_END) == len(CONTENT) - 5
+        assert list(wrapper) == [CONTENT[-5:]]
+
+
+def test_what_cannot_be_moved_in_says_so():
+    reading, writing = os.pipe()
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        assert not FileWrapper(pipe).seekable()
+    assert not FileWrapper(OnlyRead(b"")).seekable()
+
+
+@pytest.mark.parametrize("size", [0, -1, 1 << 40])
+def test_no_block_is_larger_than_the_bound_whatever_the_application_asks(size):
+    asked = []
+
+    class Asked:
+        def read(self, size):
+            asked.append(size)
+            return b""
+
+    assert list(FileWrapper(Asked(), size)) == []
+    assert asked == [limits.MAX_FILE_BLOCK_BYTES]
+
+
+def test_others_are_given_a_turn_before_each_block():
+    turns = []
+    wrapper = giving_way(lambda: turns.append(True))(io.BytesIO(b"abcdef"), 2)
+    assert list(wrapper) == [b"ab", b"cd", b"ef"]
+    assert len(turns) == 4

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import gc
 import io
+import logging
 import sys
 import weakref
 
@@ -14,6 +15,7 @@ from wsgi_side import Request, hello
 
 from gfcgi.errors import RequestAborted
 from gfcgi.wsgi.gateway import Gateway
+from gfcgi.wsgi.webserver_quirks import ABORT, CLOSE, END
 
 
 def answering(result):
@@ -27,20 +29,13 @@ def answering(result):
 # -- what goes wrong
 
 
-@pytest.mark.parametrize("where", ["call", "iteration", "close"])
+@pytest.mark.parametrize("where", ["call", "iteration"])
 def test_an_exception_is_a_500_without_a_traceback_and_logged_with_one(ask, body, where, caplog):
     def application(environ, start_response):
         if where == "call":
             raise LookupError("secret detail")
         start_response("200 OK", [])
-        if where == "iteration":
-            return body(error=LookupError("secret detail"))
-        broken = body()
-        broken.close = raising
-        return broken
-
-    def raising():
-        raise LookupError("secret detail")
+        return body(error=LookupError("secret detail"))
 
     request = ask(application, path="/some/where")
     assert (request.response.status, request.app_status) == (500, 1)
@@ -104,7 +99,7 @@ def test_an_application_that_cannot_be_called_is_a_500(ask):
 
 def test_an_abort_is_quiet_and_sends_nothing(ask, caplog):
     def application(environ, start_response):
-        environ["wsgi.errors"]._request.abort()
+        ask.request.abort()
         start_response("200 OK", [])
         return [b"for nobody"]
 
@@ -115,7 +110,7 @@ def test_an_abort_is_quiet_and_sends_nothing(ask, caplog):
 
 def test_an_exception_after_an_abort_is_logged_once_and_sends_nothing(ask, caplog):
     def application(environ, start_response):
-        environ["wsgi.errors"]._request.abort()
+        ask.request.abort()
         raise LookupError("detail")
 
     request = ask(application)
@@ -125,7 +120,7 @@ def test_an_exception_after_an_abort_is_logged_once_and_sends_nothing(ask, caplo
 
 def test_a_kill_after_an_abort_is_the_servers_and_no_failure(ask, caplog):
     def application(environ, start_response):
-        environ["wsgi.errors"]._request.abort()
+        ask.request.abort()
         raise gevent.GreenletExit
 
     assert ask(application).calls == []
@@ -173,19 +168,15 @@ def test_close_is_called_when_iteration_breaks(ask, body, error):
 
 
 def test_close_is_called_when_the_web_server_leaves(ask, body):
-    request = None
-
     class Leaving(body):
         def __iter__(self):
             yield b"first"
-            request_of[0].abort()
+            ask.request.abort()
             yield b"second"
 
-    request_of = []
     result = Leaving()
 
     def application(environ, start_response):
-        request_of.append(environ["wsgi.errors"]._request)
         start_response("200 OK", [])
         return result
 
@@ -207,14 +198,101 @@ def test_close_is_called_where_start_response_was_not(ask, body):
     assert result.closed == 1
 
 
-def test_what_close_writes_to_the_error_log_arrives(ask, body):
+def test_what_close_writes_to_wsgi_errors_goes_to_the_log(ask, body, caplog):
+    """The request has its end by then, and nothing can follow it to the Web server."""
+
     def application(environ, start_response):
         start_response("200 OK", [])
         result = body(b"x")
         result.close = lambda: environ["wsgi.errors"].write("closed")
         return result
 
-    assert ask(application).stderr == "closed"
+    request = ask(application)
+    assert request.stderr == ""
+    assert caplog.messages == ["wsgi.errors, too late for the Web server: closed"]
+
+
+@pytest.mark.parametrize("chunks", [(), (b"one",), (b"one", b"two"), "file"])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_the_response_is_ended_before_close_is_called(ask, body, chunks, method, tmp_path):
+    ended = []
+
+    def application(environ, start_response):
+        request = environ["wsgi.errors"]._request
+        start_response("200 OK", [])
+        if chunks == "file":
+            (tmp_path / "file").write_bytes(b"f" * 100_000)
+            result = environ["wsgi.file_wrapper"]((tmp_path / "file").open("rb"))
+            close = result.close
+            result.close = lambda: (ended.append(request.app_status), close())
+        else:
+            result = body(*chunks)
+            result.close = lambda: ended.append(request.app_status)
+        return result
+
+    assert ask(application, method).response.status == 200
+    assert ended == [0]
+
+
+@pytest.mark.parametrize(
+    "error", [LookupError("detail"), SystemExit(), gevent.Timeout(1), RequestAborted("late")]
+)
+@pytest.mark.parametrize("chunks", [(), (b"one",)])
+def test_an_exception_of_close_is_logged_and_the_response_stays(ask, body, caplog, error, chunks):
+    def raising():
+        raise error
+
+    def application(environ, start_response):
+        start_response("200 OK", [])
+        result = body(*chunks)
+        result.close = raising
+        return result
+
+    request = ask(application, path="/some/where")
+    assert (request.response.status, request.app_status) == (200, 0)
+    assert request.response.body == b"".join(chunks)
+    if isinstance(error, RequestAborted):
+        assert caplog.records == []
+    else:
+        (record,) = caplog.records
+        assert (
+            record.getMessage() == "GET /some/where: close() of the application's response failed"
+        )
+        assert record.exc_info[1] is error
+
+
+def test_a_failing_response_whose_close_fails_too_is_ended_once_and_both_are_logged(
+    ask, body, caplog
+):
+    def raising():
+        raise KeyError("second")
+
+    def application(environ, start_response):
+        start_response("200 OK", [])
+        result = body(error=LookupError("first"))
+        result.close = raising
+        return result
+
+    request = ask(application)
+    assert (request.response.status, request.app_status) == (500, 1)
+    assert [record.exc_info[0] for record in caplog.records] == [LookupError, KeyError]
+
+
+def test_code_behind_the_last_chunk_that_fails_leaves_a_whole_response(ask, caplog):
+    def application(environ, start_response):
+        start_response("200 OK", [("Content-Length", "4")])
+
+        def body():
+            yield b"body"
+            raise LookupError("afterwards")
+
+        return body()
+
+    request = ask(application)
+    assert (request.response.body, request.app_status) == (b"body", 0)
+    (record,) = caplog.records
+    assert record.exc_info[0] is LookupError
+    assert record.only_here  # the error log of the Web server cannot get it any more
 
 
 # -- wsgi.errors
@@ -361,3 +439,129 @@ def test_a_file_without_a_descriptor_is_closed(ask):
 
     assert ask(application).response.body == b"content"
     assert file.closed
+
+
+# -- what breaks off
+
+
+@pytest.mark.parametrize(
+    ("software", "keep_conn", "headers", "way"),
+    [
+        ("nginx/1.22.1", True, [], ABORT),
+        ("nginx/1.22.1", True, [("Content-Length", "99")], ABORT),
+        ("nginx/1.22.1", False, [], ABORT),
+        ("nginx/1.22.1", False, [("Content-Length", "99")], END),
+        ("HAProxy 2.6.12", True, [], CLOSE),
+        ("lighttpd/1.4.69", False, [("Content-Length", "99")], CLOSE),
+        ("Apache/2.4.71", False, [], END),
+        ("Caddy/2.6.2", False, [], END),
+        ("", True, [], END),
+    ],
+)
+@pytest.mark.parametrize("how", ["raised", "short"])
+def test_a_response_that_is_not_whole_is_cut_as_its_web_server_shows_it(
+    ask, body, software, keep_conn, headers, way, how
+):
+    error = LookupError("in the middle") if how == "raised" else None
+
+    def application(environ, start_response):
+        environ["wsgi.errors"]._request.keep_conn = keep_conn
+        start_response("200 OK", headers)
+        return body(b"first", error=error)
+
+    request = ask(application, SERVER_SOFTWARE=software)
+    assert request.response.body == b"first"
+    if error is not None or headers:
+        assert (request.way, request.app_status) == (way, 1)
+    else:
+        assert (request.way, request.app_status) == ("", 0)
+
+
+def test_what_a_read_that_fails_cuts_is_cut_so_too(ask):
+    """The upload broke off while the response was under way."""
+
+    def application(environ, start_response):
+        start_response("200 OK", [])
+        yield b"first"
+        raise RequestAborted("no more of the body")
+
+    request = ask(application, SERVER_SOFTWARE="HAProxy 2.6.12")
+    assert (request.way, request.app_status) == (CLOSE, 1)
+
+
+# -- logging
+
+
+class Unwilling(logging.Handler):
+    """A handler of the application's that raises."""
+
+    def __init__(self, error):
+        super().__init__()
+        self.error = error
+
+    def emit(self, record):
+        raise self.error
+
+
+@pytest.fixture(params=["handler", "filter", "filter of a handler"])
+def broken_logging(request):
+    error = LookupError("in logging")
+
+    def raising(record):
+        raise error
+
+    logger = logging.getLogger("gfcgi.wsgi" if request.param == "filter" else None)
+    handler = (
+        Unwilling(error) if request.param == "handler" else logging.StreamHandler(io.StringIO())
+    )
+    if request.param != "handler":
+        (logger if request.param == "filter" else handler).addFilter(raising)
+    logging.getLogger().addHandler(handler)
+    yield
+    logging.getLogger().removeHandler(handler)
+    logger.removeFilter(raising)
+
+
+@pytest.mark.parametrize("where", ["call", "begun", "close", "params", "str", "long", "hop-by-hop"])
+def test_no_logging_keeps_a_request_from_its_end(ask, body, broken_logging, where, capsys):
+    def application(environ, start_response):
+        if where == "call":
+            raise ValueError("of the application")
+        headers = {"long": [("Content-Length", "1")], "hop-by-hop": [("Upgrade", "x")]}
+        start_response("200 OK", headers.get(where, []))
+        if where == "str":
+            return "text"
+        result = body(b"body", error=ValueError("of the application") if where == "begun" else None)
+        if where == "close":
+            result.close = lambda: 1 / 0
+        return result
+
+    params = {"CONTENT_LENGTH": "x"} if where == "params" else {}
+    request = ask(application, **params)
+    assert request.app_status is not None
+    shown = capsys.readouterr().err
+    assert (
+        "gfcgi: the application's logging failed on that line: LookupError('in logging')" in shown
+    )
+    if where in ("call", "begun"):
+        assert "ValueError: of the application" in shown
+
+
+def test_an_exception_that_cannot_be_shown_is_answered(ask, monkeypatch):
+    monkeypatch.setattr("traceback.format_exception", lambda error: 1 / 0)
+
+    def application(environ, start_response):
+        raise ValueError
+
+    assert ask(application).response.status == 500
+
+
+def test_an_error_log_that_takes_nothing_keeps_no_request_from_its_end(ask):
+    def application(environ, start_response):
+        def write_error(data):
+            raise OSError(9, "Bad file descriptor")
+
+        environ["wsgi.errors"]._request.write_error = write_error
+        raise ValueError
+
+    assert ask(application).response.status == 500

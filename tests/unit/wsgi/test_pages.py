@@ -12,7 +12,7 @@ def read(page: bytes) -> Response:
     return Response(1, bytearray(page))
 
 
-@pytest.mark.parametrize("code", ["400", "408", "431", "500", "503", "418"])
+@pytest.mark.parametrize("code", ["400", "408", "431", "500", "503", "504", "418"])
 def test_a_page_is_a_whole_response_of_its_status(code):
     page = read(error_page(f"{code} Reason"))
     assert page.status == int(code)

@@ -87,12 +87,66 @@ def test_a_long_body_is_sent_whole_with_its_beginning_in_the_first_write(ask, si
 def test_a_header_block_longer_than_nginx_takes_is_sent_and_logged_once(caplog):
     gateway = Gateway(answering([b"x"], headers=[("X-Long", "v" * 4096)]))
     for path in ("/first", "/second"):
-        request = Request(wire.cgi_params("GET", path))
+        request = Request(wire.cgi_params("GET", path, SERVER_SOFTWARE="nginx/1.22.1"))
         gateway(request)
         assert request.response.header("X-Long") == "v" * 4096
     (line,) = lines(caplog)
     assert line.startswith("GET /first: a header block of 41")
     assert "fastcgi_buffer_size" in line
+
+
+@pytest.mark.parametrize(
+    ("software", "param", "length", "warned"),
+    [
+        ("nginx/1.22.1", None, 3900, False),
+        ("nginx/1.22.1", None, 7000, True),
+        ("nginx/1.22.1", "16384", 7000, False),
+        ("nginx/1.22.1", "16384", 17000, True),
+        ("nginx/1.22.1", "nonsense", 7000, True),
+        ("HAProxy 2.6.12", None, 7000, False),
+        ("HAProxy 2.6.12", None, 16000, True),
+        ("lighttpd/1.4.69", None, 20000, False),
+        ("lighttpd/1.4.69", None, 70000, True),
+        ("Apache/2.4.71", None, 70000, False),
+        ("Caddy/v2.6.2", None, 70000, False),
+        ("", None, 70000, False),
+    ],
+)
+def test_a_long_header_block_is_warned_of_where_the_web_server_refuses_it(
+    software, param, length, warned, caplog
+):
+    params = wire.cgi_params("GET", "/", SERVER_SOFTWARE=software)
+    if param is not None:
+        params["FASTCGI_BUFFER_SIZE"] = param
+    Gateway(answering([b"x"], headers=[("X-Long", "v" * length)]))(Request(params))
+    assert bool(lines(caplog)) is warned
+
+
+@pytest.mark.parametrize(
+    ("software", "status", "headers", "shown"),
+    [
+        ("Caddy/v2.6.2", "200 OK", [("Content-Type", "text/plain")], False),
+        ("Caddy/v2.6.2", "200 Fine", [("X", "y"), ("Z", "")], False),
+        ("Caddy/v2.6.2", "200 OK", [], True),  # a header block must not be empty
+        ("Caddy/v2.6.2", "201 Created", [("X", "y")], True),
+        ("Caddy/v2.6.2", "404 Not Found", [("X", "y")], True),
+        # Without a Status, a Location means 302.
+        ("Caddy/v2.6.2", "200 OK", [("Location", "/x")], True),
+        ("nginx/1.22.1", "200 OK", [("X", "y")], True),
+        ("", "200 OK", [("X", "y")], True),
+    ],
+)
+def test_status_is_left_out_where_it_means_nothing_and_would_be_shown(
+    software, status, headers, shown
+):
+    def application(environ, start_response):
+        start_response(status, headers)
+        yield b"x"
+
+    request = Request(wire.cgi_params("GET", "/", SERVER_SOFTWARE=software))
+    Gateway(application)(request)
+    head = b"".join(data for _, data in request.calls).partition(b"\r\n\r\n")[0]
+    assert (f"Status: {status}".encode() in head) is shown
 
 
 def test_a_header_block_longer_than_a_write_hurts_no_body(ask):
@@ -105,14 +159,11 @@ def test_nothing_is_sent_before_the_first_bytes_of_the_body(ask):
 
     def application(environ, start_response):
         start_response("200 OK", TEXT)
-        seen.append(list(request_of(environ).calls))
+        seen.append(list(ask.request.calls))
         yield b""
-        seen.append(list(request_of(environ).calls))
+        seen.append(list(ask.request.calls))
         yield b"x"
-        seen.append(list(request_of(environ).calls))
-
-    def request_of(environ):
-        return environ["wsgi.errors"]._request
+        seen.append(list(ask.request.calls))
 
     ask(application)
     assert [len(calls) for calls in seen] == [0, 0, 1]
@@ -409,3 +460,85 @@ def test_the_charset_is_that_of_the_response_that_is_sent(ask):
         yield "ä"
 
     assert ask(application).response.body == "ä".encode()
+
+
+# -- a Content-Length that counts the characters of a str
+
+CAFE = "<p>café</p>"
+
+
+@pytest.mark.parametrize("result", [CAFE, [CAFE], (CAFE,), ["<p>ca", "fé</p>"], [CAFE, b""]])
+@pytest.mark.parametrize("charset", ["utf-8", "utf-16-le"])
+def test_a_content_length_in_characters_becomes_one_in_bytes(ask, caplog, result, charset):
+    headers = [
+        ("Content-Type", f"text/html; charset={charset}"),
+        ("content-length", str(len(CAFE))),
+        ("X-After", "1"),
+    ]
+    request = ask(answering(result, headers=headers))
+    assert request.response.body == CAFE.encode(charset)
+    length = str(len(CAFE.encode(charset)))
+    assert request.response.headers == [
+        headers[0],
+        ("content-length", length),
+        headers[2],
+        ("Status", "200 OK"),
+    ]
+    assert len([line for line in lines(caplog) if "counts the characters" in line]) == 1
+
+
+def test_it_is_said_once_for_the_application(caplog):
+    gateway = Gateway(answering([CAFE], headers=[("Content-Length", str(len(CAFE)))]))
+    for _ in range(3):
+        request = Request()
+        gateway(request)
+        assert request.response.body == CAFE.encode()
+    assert len([line for line in lines(caplog) if "counts the characters" in line]) == 1
+
+
+def test_a_head_has_the_length_in_bytes_too(ask):
+    request = ask(answering([CAFE], headers=[("Content-Length", str(len(CAFE)))]), "HEAD")
+    assert request.response.header("Content-Length") == str(len(CAFE.encode()))
+
+
+@pytest.mark.parametrize("length", [len(CAFE.encode()), 5, 99])
+def test_any_other_content_length_of_a_str_stays_as_it_is(ask, caplog, length):
+    request = ask(answering([CAFE], headers=[("Content-Length", str(length))]))
+    assert request.response.header("Content-Length") == str(length)
+    assert not [line for line in lines(caplog) if "counts the characters" in line]
+
+
+def test_one_chunk_of_a_generator_is_corrected_and_several_go_without_a_length(ask, caplog):
+    headers = [("Content-Length", str(len(CAFE)))]
+    one = ask(answering(iter([CAFE]), headers=headers))
+    assert one.response.body == CAFE.encode()
+    assert one.response.header("Content-Length") == str(len(CAFE.encode()))
+    several = ask(answering(iter(["<p>ca", "fé</p>"]), headers=headers))
+    assert several.response.body == CAFE.encode()
+    assert several.response.header("Content-Length") is None
+    written = ask(writing("<p>ca", "fé</p>", headers=headers))
+    assert written.response.body == CAFE.encode()
+
+
+def test_what_was_written_before_leaves_the_length_alone(ask):
+    headers = [("Content-Length", "9")]
+    request = ask(writing(b"12345", headers=headers, result=["éééé"]))
+    assert request.response.body == b"12345" + "éé".encode()
+
+
+# -- a body that the Web server replaces
+
+
+@pytest.mark.parametrize(
+    "header", ["X-Accel-Redirect", "x-sendfile", "X-LIGHTTPD-send-file", "X-Reproxy-URL"]
+)
+@pytest.mark.parametrize("chunks", [[], [b""], [b"longer than that"], Iterated([b"short"])])
+@pytest.mark.parametrize("length", ["1000000", "10"])
+def test_nothing_is_wrong_with_the_length_of_a_body_that_is_replaced(
+    ask, caplog, header, chunks, length
+):
+    headers = [(header, "/private/file"), ("Content-Length", length)]
+    request = ask(answering(chunks, headers=headers))
+    assert request.response.header("Content-Length") == length
+    assert (request.app_status, request.way) == (0, "")
+    assert lines(caplog) == []

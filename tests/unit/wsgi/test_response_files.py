@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 
 LONG = bytes(range(256)) * 1024  # 256 KB
@@ -65,10 +67,20 @@ def test_a_file_is_sent_from_where_it_was_read_to(ask, path):
 
 
 @pytest.mark.parametrize("length", [0, 10, 40_000, len(LONG) - 1])
-def test_a_file_longer_than_its_content_length_is_cut_and_logged(ask, path, length, caplog):
+def test_a_file_is_sent_until_its_content_length_and_nothing_is_wrong_with_that(
+    ask, path, length, caplog
+):
+    """PEP 3333: to the file's end, or until Content-Length bytes."""
     request = ask(sending(lambda: path.open("rb"), headers=[("Content-Length", str(length))]))
     assert request.response.body == LONG[:length]
-    assert len(caplog.messages) == 1
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize("length", [0, 10, 40_000, 65_536])
+def test_so_is_one_that_only_its_read_can_give(ask, length, caplog):
+    request = ask(sending(lambda: io.BytesIO(LONG), headers=[("Content-Length", str(length))]))
+    assert request.response.body == LONG[:length]
+    assert caplog.messages == []
 
 
 def test_a_file_shorter_than_its_content_length_is_logged(ask, path, caplog):
@@ -127,7 +139,7 @@ def test_a_file_that_fails_to_be_sent_is_closed_and_logged(ask, path, caplog):
         def send_file(fileno, offset, count):
             raise OSError("the file ended early")
 
-        environ["wsgi.errors"]._request.send_file = send_file
+        ask.request.send_file = send_file
         return application(environ, start_response)
 
     request = ask(failing)

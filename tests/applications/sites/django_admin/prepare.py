@@ -1,4 +1,4 @@
-"""Make the database, with one user."""
+"""Make the database, with one user, and collect the files for a Web server to send."""
 
 import os
 
@@ -10,3 +10,4 @@ os.environ["DJANGO_SUPERUSER_PASSWORD"] = "geheim-ß"
 django.setup()
 call_command("migrate", run_syncdb=True)
 call_command("createsuperuser", username="anna", email="anna@example.org", interactive=False)
+call_command("collectstatic", interactive=False, verbosity=0)

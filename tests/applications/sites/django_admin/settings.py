@@ -43,5 +43,6 @@ TEMPLATES = [
 ]
 # Without a slash at the beginning: below the mount point, wherever that is.
 STATIC_URL = "static/"
+STATIC_ROOT = HERE / "collected"
 MEDIA_URL = "media/"
 MEDIA_ROOT = HERE / "media"

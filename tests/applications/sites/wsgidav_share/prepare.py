@@ -1,0 +1,5 @@
+"""Make the directory that is shared."""
+
+from pathlib import Path
+
+(Path(__file__).resolve().parent / "share").mkdir()
