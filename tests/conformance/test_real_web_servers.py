@@ -28,7 +28,7 @@ def test_each_request_is_answered_with_a_page_and_its_end(server: RunningServer,
                         assert response.protocol_status == wire.REQUEST_COMPLETE, capture.name
                         if request_id not in aborted:
                             assert response.status in (200, 404), capture.name
-    assert not server.warnings
+    assert not [w for w in server.warnings if not (THREADS and "wait in line" in w)]
 
 
 def conversation(content: bytes) -> list[tuple[bytes, list[int]]]:

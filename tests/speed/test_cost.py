@@ -1,9 +1,10 @@
 """A guard: what a request costs the server, beside a bare gevent server in the same seconds.
 
 The CPU time is the kernel's account of the two processes, and of each the least of several turns
-counts; so a busy machine changes little, and what it does, it does to both. The bounds are half as
-much again as what was measured on the Python where the floor costs least: they are for the change
-that makes everything slower, not for a microsecond.
+counts; so a busy machine changes little, and what it does, it does to both. It does not do so
+alike: a processor whose cache others use slows the larger program more. So there are many turns,
+and the bounds are half as much again as what was measured on the Python where the floor costs
+least: they are for the change that makes everything slower, not for a microsecond.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ pytestmark = pytest.mark.alone
 
 COMPILED = not str(gfcgi.protocol.params.__file__).endswith(".py")
 
-TURNS = 6
+TURNS = 30  # at most: they end as soon as the bound is met
 SECONDS = 0.3
 DEADLINE_SECONDS = 20.0
 
@@ -61,7 +62,7 @@ def servers(
 @pytest.mark.parametrize(
     ("keep", "most"),
     [
-        pytest.param(True, 3.5 if COMPILED else 7.0, id="kept connections"),
+        pytest.param(True, 4.0 if COMPILED else 7.5, id="kept connections"),
         pytest.param(False, 3.0 if COMPILED else 5.5, id="a connection per request"),
     ],
 )
