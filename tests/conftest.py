@@ -67,10 +67,11 @@ def _give_a_second_try(items: list[pytest.Item]) -> None:
     shows twice. The tables in the docs are of first tries alone. A RERUN is something to explain:
     what is known to go wrong is in ``servers/defects.py``, and the tests allow for it there.
 
-    In CI every test has one: some seventy thousand runs of tests on a busy machine are too many
-    for none to be late. What is named there more than now and then is to be mended.
+    Under tox every test has one: ten thousand tests, once more for each Python, on a machine that
+    may be busy, are too many for none to be late. What is named there more than now and then is to
+    be mended.
     """
-    everywhere = os.environ.get("CI") == "true"
+    everywhere = "TOX_ENV_NAME" in os.environ
     for item in items:
         if everywhere or item.get_closest_marker("servers"):
             item.add_marker(pytest.mark.flaky(reruns=1))
