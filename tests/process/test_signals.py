@@ -39,11 +39,12 @@ def test_the_first_signal_finishes_what_runs_and_exits_0(under_apache, ask, tmp_
     connection = ask(under_apache.path, "/go")
     under_apache.until_logged("called /go")
     under_apache.send(signum)
-    under_apache.until_refusing(under_apache.path)
+    under_apache.until_logged("stopping; requests still running: 1")
     assert under_apache.popen.poll() is None
     (tmp_path / "go").touch()
     response = connection.response(1)
     assert (response.status, response.body) == (200, b"finished")
+    connection.close()  # as a Web server does, which sees that no more comes
     assert under_apache.wait() == 0
     assert f"stopped by {signum.name}" in under_apache.log()
     assert os.path.exists(under_apache.path)  # it is Apache's
@@ -73,10 +74,11 @@ def test_apaches_two_signals_for_one_graceful_restart_are_one_stop(under_apache,
     connection = ask(under_apache.path, "/go")
     under_apache.until_logged("called /go")
     under_apache.send(signal.SIGUSR1)
-    under_apache.until_refusing(under_apache.path)
+    under_apache.until_logged("stopping; requests still running: 1")
     under_apache.send(signal.SIGTERM)
     (tmp_path / "go").touch()
     assert connection.response(1).body == b"finished"
+    connection.close()
     assert under_apache.wait() == 0
     assert "stopped by SIGUSR1" in under_apache.log()
 

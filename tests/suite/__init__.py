@@ -21,8 +21,8 @@ def run(arguments: Sequence[str], call: Call) -> int:
     parser.add_argument("-m", dest="chosen", default="")
     known, others = parser.parse_known_args(arguments)
     chosen = f" and ({known.chosen})" if known.chosen else ""
-    # Four at once, though CI has two cores: half of the time a test waits for others to answer.
-    together = call(["-n", "4", "--dist", "loadfile", *others, "-m", f"not alone{chosen}"])
+    # Six at once, though CI has two cores: most of the time a test waits for others to answer.
+    together = call(["-n", "6", "--dist", "loadfile", *others, "-m", f"not alone{chosen}"])
     if together == pytest.ExitCode.INTERRUPTED:
         return together
     alone = call([*others, "-n", "0", "-m", f"alone{chosen}"])

@@ -27,7 +27,7 @@ def calls(*arguments: str, statuses: tuple[int, int] = (0, 0)) -> tuple[int, lis
 
 def test_what_is_alone_runs_after_the_others_in_one_process() -> None:
     _, (together, alone) = calls("unit", "-x", "-n", "2")
-    assert together == ["-n", "4", "--dist", "loadfile", "unit", "-x", "-n", "2", "-m", "not alone"]
+    assert together == ["-n", "6", "--dist", "loadfile", "unit", "-x", "-n", "2", "-m", "not alone"]
     assert alone == ["unit", "-x", "-n", "2", "-n", "0", "-m", "alone"]
 
 

@@ -163,7 +163,7 @@ def test_a_request_that_runs_for_too_long_was_not_given_up_by_its_web_server(
 
 def test_a_request_that_is_refused_while_others_run_is_seen(serving, until, observer):
     gate = Gate()
-    bound = {"max_concurrent_requests": 1}
+    bound = {"max_concurrent_requests": 1, "queue_timeout_seconds": 0.2}
     with serving(gate, observers=[observer], **bound) as site, site.connect() as connection:
         connection.send(begin(), wire.stdin(1, b""))
         gate.begun.wait()
