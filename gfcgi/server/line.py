@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator
-from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -20,6 +19,7 @@ from gevent.hub import get_hub
 
 from gfcgi import limits
 from gfcgi.server.reports import outside_hub
+from gfcgi.wsgi.observed import Observed
 
 if TYPE_CHECKING:
     from gfcgi.server.reports import Reports
@@ -108,7 +108,9 @@ class Line:
         self._waiting[request] = where, monotonic() + self._seconds
         observers = self._runners.observers
         if observers is not None:
-            outside_hub(partial(observers.begin, in_line=True), request.params, request)
+            request.observed = observed = Observed(request.params, request)
+            observed.in_line = True
+            outside_hub(observers.begin, observed)
         if self._timer is None:
             self._timer = get_hub().loop.timer(self._seconds)
             self._timer.start(self._turn_away)
@@ -126,8 +128,10 @@ class Line:
     def has_ended(self, request: ServerRequest) -> None:
         """Tell who observes it that a request that was in line has ended, and never ran."""
         observers = self._runners.observers
-        if observers is not None and request.observed is not None:
-            outside_hub(observers.end, request.observed)
+        observed = request.observed
+        if observers is not None and observed is not None:
+            request.observed = None
+            outside_hub(observers.end, observed)
 
     def close(self) -> None:
         """Forget who waits, and tell nobody."""

@@ -5,28 +5,36 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING
 
-import greenlet
+from greenlet import getcurrent
 
 from gfcgi.wsgi.observed import Observed, Observers
+
+if TYPE_CHECKING:
+    from gfcgi.server.request import ServerRequest
 
 __all__ = ["frame_of", "observing"]
 
 
-def observing(observers: Observers, run: Callable[[Any], None]) -> Callable[[Any], None]:
+def observing(
+    observers: Observers, run: Callable[[ServerRequest], None]
+) -> Callable[[ServerRequest], None]:
     """Return what runs a request and tells of its begin and end, in the request's greenlet."""
 
-    def observe(request: Any) -> None:
-        observed: Observed | None = request.observed
+    def observe(request: ServerRequest) -> None:
+        observed = request.observed
         if observed is None:
-            observed = observers.begin(request.params, request, greenlet.getcurrent())
+            observed = Observed(request.params, request, getcurrent())
+            request.observed = observed
+            observers.begin(observed)
         else:
-            observed.greenlet = greenlet.getcurrent()
+            observed.greenlet = getcurrent()
             observed.in_line = False
         try:
             run(request)
         finally:
+            request.observed = None
             observers.end(observed)
 
     return observe

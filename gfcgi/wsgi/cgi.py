@@ -53,13 +53,15 @@ def serve_cgi(
     os.environ.pop("HTTP_PROXY", None)
     request = CgiRequest()
     told = Observers(observers, _observer_failed) if observers else None
-    observed = None if told is None else told.begin(request.params, request)
+    if told is not None:
+        request.observed = Observed(request.params, request)
+        told.begin(request.observed)
     try:
         gateway(request)
         request.stdin.drain(limits.MAX_DRAIN_BYTES if options is None else options.max_drain_bytes)
     finally:
-        if told is not None and observed is not None:
-            told.end(observed)
+        if told is not None and request.observed is not None:
+            told.end(request.observed)
 
 
 def _observer_failed(error: BaseException, name: str) -> None:

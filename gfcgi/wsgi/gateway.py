@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any, Final
 
 from gfcgi.errors import RequestAborted, RequestTimedOut
@@ -91,14 +92,11 @@ class Gateway:
             if errors.unfinished:
                 errors.flush()
             response.send(result)
-        except RequestAborted as aborted:
-            self._aborted(request, response, aborted)
         except BaseException as error:
-            if self.on_exit is not None and not isinstance(error, Exception):
-                self.on_exit(error)
-            # Else the server is stopping, and has killed this request.
-            if isinstance(error, Exception) or not request.aborted.is_set():
-                self._failed(request, response, errors, error)
+            try:
+                self._ended_by(request, response, errors, error)
+            except BaseException:
+                self._unended(request, response)
         finally:
             if type(result) is not list and result is not None:
                 self._close(request, errors, result)
@@ -112,13 +110,15 @@ class Gateway:
         except (RequestAborted, RequestTimedOut) as ended:
             log.debug("%s: close(): %s", name_of(request), ended)
         except BaseException as error:
-            log.error(
-                "%s: close() of the application's response failed",
-                name_of(request),
-                exc_info=error,
-                extra={"only_here": True},
-            )
-        errors.flush()
+            with suppress(BaseException):  # as in _unended; the request has its end
+                log.error(
+                    "%s: close() of the application's response failed",
+                    name_of(request),
+                    exc_info=error,
+                    extra={"only_here": True},
+                )
+        with suppress(BaseException):
+            errors.flush()
 
     def _environ(self, request: Request, errors: ErrorStream) -> dict[str, Any]:
         environ = make_environ(request.params, request.repeated, self._rules)
@@ -139,6 +139,28 @@ class Gateway:
                 request.data, data_length(environ), "the file to be filtered", "FCGI_DATA_LENGTH"
             )
         return environ
+
+    def _ended_by(
+        self, request: Request, response: Response, errors: ErrorStream, error: BaseException
+    ) -> None:
+        """End a request for which something was raised, and say so."""
+        if isinstance(error, RequestAborted):
+            self._aborted(request, response, error)
+            return
+        if self.on_exit is not None and not isinstance(error, Exception):
+            self.on_exit(error)
+        # Else the server is stopping, and has killed this request.
+        if isinstance(error, Exception) or not request.aborted.is_set():
+            self._failed(request, response, errors, error)
+
+    def _unended(self, request: Request, response: Response) -> None:
+        """End a request that could not be ended in order.
+
+        A ``gevent.Timeout`` that the application has left behind goes off anywhere, also in the log
+        handler or the error log that is told of its failure. Nobody else would end the request.
+        """
+        if not (response.finished or request.aborted.is_set()):
+            self._end_failed(request, response, "")
 
     def _aborted(self, request: Request, response: Response, error: RequestAborted) -> None:
         """End a request whose Web server has gone or whose body broke off; that is usual."""

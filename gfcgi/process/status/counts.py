@@ -22,6 +22,8 @@ CLASSES: Final = ("none", "1xx", "2xx", "3xx", "4xx", "5xx")
 BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """Seconds that a request took, at most; the usual ones of Prometheus, and half a minute."""
 
+_QUICK_SECONDS: Final = 0.005
+
 RATES: Final = (1, 10, 60)
 """Seconds over which rates are shown."""
 
@@ -76,7 +78,8 @@ class Counts:
         self.sent += observed.sent
         seconds = observed.ended - observed.began
         self.seconds += seconds
-        self.buckets[bisect_left(BUCKETS, seconds)] += 1
+        # Most requests are quick, and a look into the table costs as much as all the rest here.
+        self.buckets[0 if seconds <= _QUICK_SECONDS else bisect_left(BUCKETS, seconds)] += 1
         if not self.unsaid and self.changed is not None:
             self.unsaid = True
             self.changed()

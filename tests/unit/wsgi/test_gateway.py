@@ -11,6 +11,7 @@ import weakref
 
 import gevent
 import pytest
+from greenlet import GreenletExit
 from wsgi_side import Request, hello
 
 from gfcgi.errors import RequestAborted
@@ -520,6 +521,38 @@ def broken_logging(request):
     yield
     logging.getLogger().removeHandler(handler)
     logger.removeFilter(raising)
+
+
+@pytest.mark.parametrize("where", ["call", "begun", "close", "params", "long", "gone", "left"])
+@pytest.mark.parametrize("error", [gevent.Timeout, GreenletExit, KeyboardInterrupt])
+def test_no_timeout_in_a_log_handler_keeps_a_request_from_its_end(ask, body, where, error):
+    """It may be one of the application's own, whose time is over just then."""
+
+    def application(environ, start_response):
+        if where == "call":
+            raise ValueError("of the application")
+        if where == "gone":
+            raise RequestAborted("the body has broken off")
+        start_response("200 OK", [("Content-Length", "1")] if where == "long" else [])
+        raised = {
+            "begun": ValueError("of the application"),
+            "left": RequestAborted("the body has broken off"),
+        }
+        result = body(b"body", error=raised.get(where))
+        if where == "close":
+            result.close = lambda: 1 / 0
+        return result
+
+    handler, logger = Unwilling(error()), logging.getLogger()
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+    try:
+        request = ask(application, **({"CONTENT_LENGTH": "x"} if where == "params" else {}))
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
+    assert request.app_status is not None
 
 
 @pytest.mark.parametrize("where", ["call", "begun", "close", "params", "str", "long", "hop-by-hop"])

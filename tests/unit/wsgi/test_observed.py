@@ -35,7 +35,8 @@ def test_without_a_status_it_is_200(first):
 
 def test_params_are_as_they_came_and_the_environ_as_the_application_leaves_it():
     params = wire.cgi_params(PATH_INFO="/a\n")
-    one = Observers([Observer("a", [])], lambda *failure: None).begin(params, None)
+    one = Observed(params, None)
+    Observers([Observer("a", [])], lambda *failure: None).begin(one)
     params.update(PATH_INFO="/else", REMOTE_ADDR="192.0.2.7")
     assert one.params["PATH_INFO"] == "/a\n"
     assert one.remote_addr == "192.0.2.7"
@@ -50,7 +51,8 @@ def test_what_no_observer_asks_for_is_not_kept(detailed):
     observers = Observers(observing, lambda *failure: None)
     request = Request()
     request.stdin.received = 7
-    one = observers.begin(request.params, request)
+    one = Observed(request.params, request)
+    observers.begin(one)
     assert (one.params is request.params) is not any(detailed)
     observers.end(one)
     assert (one.received, one.request) == (7 if any(detailed) else 0, None)
@@ -103,7 +105,8 @@ class Observer:
 def test_observers_are_told_in_their_order_and_at_the_end_the_other_way_round():
     told = []
     observers = Observers([Observer("a", told), Observer("b", told)], lambda *failure: None)
-    observers.end(observers.begin({}, None))
+    observers.begin(one := Observed({}, None))
+    observers.end(one)
     assert told == [("a", "begun"), ("b", "begun"), ("b", "ended"), ("a", "ended")]
     observers.leave()
     observers.refused({}, b"")
