@@ -83,6 +83,7 @@ def upload(request):
             "bytes": count,
             "reads": reads,
             "content_length": request.environ.get("CONTENT_LENGTH"),
+            "transfer_encoding": request.environ.get("HTTP_TRANSFER_ENCODING"),
             "start_kib": START_KIB,
             "highest_kib": highest,
         }

@@ -10,11 +10,13 @@ from typing import final
 import pytest
 
 from .applications import Bound
-from .columns import PROCESS_EACH
+from .bursts import sleepers
+from .columns import PROCESS_EACH, Column
 from .connections import established
 from .exchange import raw_request
 from .harness import wait_until
 from .site import Site
+from .webservers import ApacheProxy, Nginx, WebServer
 
 pytestmark = pytest.mark.servers
 
@@ -40,6 +42,18 @@ def test_kept_connection_that_gfcgi_closes_while_idle_hurts_nobody(
             assert impatient.get("/hello").status == 200
             assert impatient.request("POST", "/upload", b"x" * 1000).json()["bytes"] == 1000
             wait_until(lambda: not established(impatient.address), "gfcgi to close them")
+
+
+@pytest.mark.parametrize(
+    "server", [ApacheProxy(reuse=True), Nginx(keep_conn=True)], ids=["apache-proxy", "nginx"]
+)
+def test_kept_connections_without_a_request_make_room_for_others(server: WebServer) -> None:
+    """Apache keeps one for each of its threads, and here there is room for four of them."""
+    application = Bound(arguments=("--max-connections", "4"))
+    crowded = Site(Column("few-connections", server, application))
+    with crowded.running():
+        for _ in range(2):
+            assert len(sleepers(crowded, 60, "seconds=0.05")[0]) == 60
 
 
 def test_kept_connections_are_used_again(site: Site, request: pytest.FixtureRequest) -> None:

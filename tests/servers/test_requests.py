@@ -99,6 +99,8 @@ def test_chunked_upload(site: Site, request: pytest.FixtureRequest) -> None:
     whole = b"".join(pieces)
     assert reply.json()["bytes"] == len(whole)
     assert reply.json()["sha256"] == hashlib.sha256(whole).hexdigest()
+    # It is decoded; bottle, for one, would decode it once more.
+    assert reply.json()["transfer_encoding"] is None
 
 
 def test_early_answer_to_an_upload_reaches_the_http_client(site: Site) -> None:
