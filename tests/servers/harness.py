@@ -90,16 +90,14 @@ def service_user() -> pwd.struct_passwd:
 def python_environment() -> dict[str, str]:
     """What a script needs in an otherwise empty environment to run under this Python.
 
-    PYTHONPATH only where gfcgi is not installed; coverage's variables where it is measuring;
-    GFCGI_THREADS where GFCGI_TEST_THREADS asks for the application to run in threads.
+    PYTHONPATH only where gfcgi is not installed; GFCGI_THREADS where GFCGI_TEST_THREADS asks for
+    the application to run in threads. Nothing of coverage: what is run here, the tests without Web
+    servers run too, and some thousand processes would each start later.
     """
-    values = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
+    values: dict[str, str] = {}
     if threads := os.environ.get("GFCGI_TEST_THREADS"):
         values["GFCGI_THREADS"] = threads
         values["GFCGI_QUEUE_TIMEOUT_SECONDS"] = "60"  # there are many more requests than threads
-    if values.pop("COVERAGE_PROCESS_CONFIG", None):
-        # All the settings in one value: mod_fcgid cuts it off at 128 bytes. This is their file.
-        values["COVERAGE_PROCESS_START"] = str(REPOSITORY / "pyproject.toml")
     path = os.environ.get("PYTHONPATH", "")
     installed = subprocess.run(
         [sys.executable, "-c", "import gfcgi"], cwd="/", capture_output=True, check=False
