@@ -129,7 +129,8 @@ def test_counts_of_several_workers_are_exactly_those_of_who_asked(way: str, tmp_
         assert found["all"]["running"] == 0
         for worker, count in load.by_worker.items():
             assert found["processes"][worker]["requests"] >= count
-        assert len(load.by_worker) == WORKERS, "each worker has had a part"
+        # Who accepts is the kernel's choice, and on a busy machine not always all of them.
+        assert len(load.by_worker) > 1, "several workers have had a part"
         assert load.seen == sorted(load.seen), "no count goes down"
 
         metrics = openmetrics(site.get(f"{STATUS}?openmetrics"))
