@@ -168,6 +168,10 @@ the disk."""
 LOG_PER_SECOND: Final = 5.0
 """Log lines about malformed input per second after the burst."""
 
+LINE_SAID_SECONDS: Final = 0.1
+"""How long there has been a line when the log says so. The request before may just have its answer
+and not have left its thread yet, and then nobody waits for a time that can be noticed."""
+
 LINE_LOG_SECONDS: Final = 60.0
 """The log says once in this time that requests wait in line. It is the rule of a busy hour, and no
 error."""

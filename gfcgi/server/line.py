@@ -104,7 +104,6 @@ class Line:
         if not self._waiting:
             self.places = 0
             self._runners.when_free = self._advance_soon
-            self._reports.line_begins(self._most, self._bound)
         self._waiting[request] = where, monotonic() + self._seconds
         observers = self._runners.observers
         if observers is not None:
@@ -112,8 +111,8 @@ class Line:
             observed.in_line = True
             outside_hub(observers.begin, observed)
         if self._timer is None:
-            self._timer = get_hub().loop.timer(self._seconds)
-            self._timer.start(self._turn_away)
+            self._timer = get_hub().loop.timer(min(self._seconds, limits.LINE_SAID_SECONDS))
+            self._timer.start(self._look)
         if len(self._runners.running) < self._most:
             self._advance_soon()
 
@@ -165,17 +164,18 @@ class Line:
         if self._waiting:
             self._advance_soon()
 
-    def _turn_away(self) -> None:
-        """Refuse who has waited for too long; a callback of the timer."""
+    def _look(self) -> None:
+        """Say that there is a line, and refuse who has waited for too long; the timer calls it."""
         self._timer.close()
         self._timer = None
+        self._reports.there_is_a_line(self._most, self._bound)
         now = monotonic()
         while self._waiting:
             request = next(iter(self._waiting))
             where, until = self._waiting[request]
             if until > now:
                 self._timer = get_hub().loop.timer(max(until - now, _LEAST_WAIT_SECONDS))
-                self._timer.start(self._turn_away)
+                self._timer.start(self._look)
                 return
             del self._waiting[request]
             self._reports.waited_in_vain(self._seconds, self._most, self._bound)

@@ -113,8 +113,8 @@ class Reports:
             "%d requests are running (%s): one more was refused with 503", running, bound
         )
 
-    def line_begins(self, running: int, bound: str) -> None:
-        """Log that requests have begun to wait in line."""
+    def there_is_a_line(self, running: int, bound: str) -> None:
+        """Log that requests wait in line."""
         self._lines.warning(
             "%d requests are running (%s): further ones wait in line", running, bound
         )

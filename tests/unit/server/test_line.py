@@ -187,6 +187,22 @@ def test_who_waits_for_too_long_gets_503_and_the_others_go_on(
     assert bound in refused
 
 
+def test_a_line_that_is_over_at_once_is_not_worth_a_word(serving, one_place, until, caplog):
+    """With mod_fcgid the next request may come before the thread of the last one is free."""
+    options, doors = one_place
+    application = doors()
+    with serving(application, **options) as site:
+        running = ask(site, "/running")
+        until(lambda: application.called)
+        waiting = ask(site, "/waiting")
+        until(lambda: site.server.waiting_requests)
+        application.open.set()
+        assert running.response(1).body == b"hello"
+        assert waiting.response(1).body == b"hello"
+        gevent.sleep(limits.LINE_SAID_SECONDS * 2)
+    assert not caplog.records
+
+
 def test_each_waits_for_its_own_time(serving, until):
     application = Doors(gevent.event.Event)
     with serving(application, max_concurrent_requests=1, queue_timeout_seconds=SHORT * 5) as site:
