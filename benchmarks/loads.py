@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -74,7 +75,16 @@ class Drive:
         # The head of an HTTP answer has the date, which changes.
         http = self.peer.protocol == "http"
         tail = answer.body if http else answer.wire
-        return Target(self.address, self.pids(), len(answer.wire), tail)
+        return Target(self.address, self._all_pids(), len(answer.wire), tail)
+
+    def _all_pids(self) -> tuple[int, ...]:
+        """Return the processes once all of them are there."""
+        until = time.monotonic() + ANSWER_SECONDS
+        while len(found := self.pids()) < self.peer.processes:
+            if time.monotonic() > until:
+                raise Failed(f"{len(found)} processes, and not {self.peer.processes}")
+            time.sleep(0.01)
+        return found
 
     def call(self, function: Callable[..., Figures], *args: Any, **kwargs: Any) -> Figures:
         limit = 4 * (self.timing.seconds + self.timing.warm_up) + self.load.limit_seconds

@@ -58,6 +58,8 @@ class Peer:
     multiplexes: bool = True
     keeps: bool = True
     """Whether a Web server should keep its connections: PHP-FPM has a process for each of them."""
+    processes: int = 1
+    """How many it has when it has started: what they all take is counted."""
 
 
 def _floor(place: Place) -> list[str]:
@@ -199,6 +201,7 @@ PEERS = {
             ("gfcgi", "gunicorn", "packaging"),
             _gfcgi_processes,
             compiled=True,
+            processes=1 + int(PROCESSES),
         ),
         Peer(
             "gevent-fastcgi",
@@ -253,6 +256,7 @@ PEERS = {
             ("uwsgi",),
             _uwsgi_processes,
             multiplexes=False,
+            processes=1 + int(PROCESSES),
         ),
         Peer(
             "gunicorn-gthread-processes",
@@ -261,6 +265,7 @@ PEERS = {
             _gunicorn_gthread_processes,
             protocol="http",
             multiplexes=False,
+            processes=1 + int(PROCESSES),
         ),
         Peer(
             "granian",
