@@ -12,7 +12,7 @@ import time
 
 from _pytest.outcomes import Failed, Skipped
 
-from .causes import CRASHED, OWN_PAGE, Happened
+from .causes import CRASHED, LOST_CHILD, OWN_PAGE, Happened
 from .events import EVENTS
 from .place import COLUMNS, ChaosSite
 from .requests import KINDS, Sent, send
@@ -91,6 +91,10 @@ def run_site(run: Run, seconds: float, events: list[str], numbers: itertools.cou
                 run.events.append(Happened(CRASHED, last, time.monotonic()))
             else:
                 run.faults.append("the Web server has ended by itself")
+        to_monotonic = time.monotonic() - time.time()
+        for when in server.lost_children(site.error_log()):
+            moment = when + to_monotonic
+            run.events.append(Happened(LOST_CHILD, moment, moment))
         for sent in here:
             if sent.outcome != "right":
                 told = (site.witness.processes(what, sent.number) for what in ("begin", "end"))
@@ -125,7 +129,7 @@ def main() -> int:
         except Failed as reason:
             print(f"{column}: {reason}")
             return 1
-    print(table(runs, [*asked.events, CRASHED]))
+    print(table(runs, [*asked.events, CRASHED, LOST_CHILD]))
     failed = False
     for run in runs:
         for sent in run.unexplained()[:SHOWN]:

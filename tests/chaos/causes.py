@@ -8,7 +8,7 @@ from typing import Literal
 
 from .requests import Sent
 
-__all__ = ["CAUSES", "CRASHED", "OWN_PAGE", "Cause", "Happened", "cause_of"]
+__all__ = ["CAUSES", "CRASHED", "LOST_CHILD", "OWN_PAGE", "Cause", "Happened", "cause_of"]
 
 BROKEN_OFF = frozenset({"502", "503", "500", "cut", "nothing"})
 """What Web servers make of a transport connection that ends without an answer."""
@@ -19,6 +19,10 @@ OWN_PAGE = "<h1>500 Internal Server Error</h1>"
 
 CRASHED = "crashed"
 """What happened to a Web server whose log tells of a known crash."""
+
+
+LOST_CHILD = "child ended"
+"""What happened to a Web server whose log says that a fault of its own has ended a child."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,12 @@ CAUSES = [
         BROKEN_OFF,
         events=frozenset({CRASHED}),
         columns=frozenset({"haproxy"}),
+    ),
+    Cause(
+        "mod_fcgid ended the child of Apache's that had it: it could not have its lock",
+        frozenset({"nothing", "cut"}),
+        events=frozenset({LOST_CHILD}),
+        columns=frozenset({"mod_fcgid"}),
     ),
     Cause(
         "its body had to wait on a disk that was full",

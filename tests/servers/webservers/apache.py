@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import ClassVar
 
@@ -92,6 +94,16 @@ class ApacheFcgid(Apache):
 
     modules: tuple[str, ...] = ("fcgid",)
     processes: int = 4
+
+    def lost_children(self, log: str) -> list[float]:
+        """mod_fcgid ends the child of Apache's in which it cannot have a lock.
+
+        The lock is one of fcntl, and the kernel takes two children for deadlocked that are not.
+        """
+        said = re.findall(
+            r"^\[([^]]*)\] \[fcgid:emerg\].*(?:mutex|process table)", log, re.MULTILINE
+        )
+        return [datetime.strptime(when, "%a %b %d %H:%M:%S.%f %Y").timestamp() for when in said]
 
     def application(self, place: Place) -> str:
         return f"""\

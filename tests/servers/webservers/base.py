@@ -88,6 +88,10 @@ class WebServer:
         """Whether its log tells of a crash that is known, and its own."""
         return False
 
+    def lost_children(self, log: str) -> list[float]:
+        """When, in seconds since the epoch, a fault of its own has ended a child; by its log."""
+        return []
+
     def version(self) -> str:
         """Name and version as the matrix shows them."""
         raise NotImplementedError
