@@ -49,15 +49,15 @@ class OwnPages:
         # As the params are: one character for each octet.
         self._pages = {path.encode().decode("latin-1"): page for path, page in pages.items()}
         self._ends = tuple(self._pages)
-        self._last = "".join(path[-1:] for path in self._pages)
+        self._last = frozenset(path[-1:] for path in self._pages)
         self._rules = rules
 
     def find(self, begin: BeginRequest) -> Callable[[], bytes] | None:
         """Return what makes the response; None where the request is the application's."""
         params = begin.params
-        path = params.get("PATH_INFO", "") or params.get("SCRIPT_NAME", "")
+        end = params.get("PATH_INFO", "") or params.get("SCRIPT_NAME", "")
         # No rule puts anything behind the path, so one character tells most requests apart.
-        if path[-1:] not in self._last or not path:
+        if end[-1:] not in self._last:
             return None
         path = params.get("SCRIPT_NAME", "") + params.get("PATH_INFO", "")
         if not path.endswith(self._ends) or begin.role != _RESPONDER:

@@ -19,10 +19,10 @@ __all__ = ["BUCKETS", "CLASSES", "RATES", "Counts"]
 CLASSES: Final = ("none", "1xx", "2xx", "3xx", "4xx", "5xx")
 """Classes of the response's status; "none": the Web server went away before there was an answer."""
 
-BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-"""Seconds that a request took, at most; the usual ones of Prometheus, and half a minute."""
-
 _QUICK_SECONDS: Final = 0.005
+
+BUCKETS: Final = (_QUICK_SECONDS, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+"""Seconds that a request took, at most; the usual ones of Prometheus, and half a minute."""
 
 RATES: Final = (1, 10, 60)
 """Seconds over which rates are shown."""

@@ -188,11 +188,8 @@ def test_a_line_of_stderr_without_an_end_is_bounded(front_of):
     assert max(map(len, front.lines)) < 20_000
 
 
-def test_stderr_goes_to_our_own_by_default(capsys):
-    def script(request):
-        request.stderr(b"hear me\n")
-        hello(request)
-
+def asked_once(script):
+    """Ask a front that is made as a user makes it."""
     application = Application(script)
     front = HttpFront(("127.0.0.1", 0), application.connect)
     front.start()
@@ -202,6 +199,14 @@ def test_stderr_goes_to_our_own_by_default(capsys):
             pass
     front.stop()
     application.join()
+
+
+def test_stderr_goes_to_our_own_by_default(capsys):
+    def script(request):
+        request.stderr(b"hear me\n")
+        hello(request)
+
+    asked_once(script)
     assert capsys.readouterr().err == "hear me\n"
 
 
@@ -212,15 +217,7 @@ def test_stderr_neither_controls_the_terminal_nor_forges_a_line_of_the_log(capsy
         request.stderr(b"\x1b[2J\xc2\x9b\ttext\r\n" + forged + b"\n\x1b[0m" + forged + b"\n")
         hello(request)
 
-    application = Application(script)
-    front = HttpFront(("127.0.0.1", 0), application.connect)
-    front.start()
-    with gevent.socket.create_connection(front.address) as sock:
-        sock.sendall(b"GET / HTTP/1.0\r\n\r\n")
-        while sock.recv(65536):
-            pass
-    front.stop()
-    application.join()
+    asked_once(script)
     lines = capsys.readouterr().err.splitlines()
     assert lines == [
         "\\x1b[2J\\x9b\ttext\\r",

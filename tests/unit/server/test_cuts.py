@@ -126,14 +126,19 @@ def read_cut(connection, request_id):
         connection.read_any()
 
 
+def cut_beside_one_that_waits(site, connection, until):
+    """Have request 2 break off while request 1 waits."""
+    ask(connection, 1, "/waiting")
+    until(lambda: site.server.active_requests == 1)
+    ask(connection, 2, "/breaking")
+    read_cut(connection, 2)
+
+
 def test_a_shared_connection_shows_the_cut_when_the_others_are_done(serving, until):
     """HAProxy's client would wait for the rest of the Content-Length, or take it for whole."""
     go_on = gevent.event.Event()
     with serving(beside(go_on)) as site, site.connect() as connection:
-        ask(connection, 1, "/waiting")
-        until(lambda: site.server.active_requests == 1)
-        ask(connection, 2, "/breaking")
-        read_cut(connection, 2)
+        cut_beside_one_that_waits(site, connection, until)
         until(lambda: site.server.active_requests == 1)
         # What still comes is answered, and told to come no more.
         ask(connection, 3, "/at-once")
@@ -153,10 +158,7 @@ def test_a_cut_request_that_is_aborted_costs_no_connection(serving, until):
     """Its client has left."""
     go_on = gevent.event.Event()
     with serving(beside(go_on)) as site, site.connect() as connection:
-        ask(connection, 1, "/waiting")
-        until(lambda: site.server.active_requests == 1)
-        ask(connection, 2, "/breaking")
-        read_cut(connection, 2)
+        cut_beside_one_that_waits(site, connection, until)
         connection.send(wire.abort_request(2))
         assert connection.response(2).ended
         go_on.set()
@@ -168,10 +170,7 @@ def test_a_cut_request_that_is_aborted_costs_no_connection(serving, until):
 def test_a_stop_ends_a_connection_with_a_cut_request_when_the_others_are_done(serving, until):
     go_on = gevent.event.Event()
     with serving(beside(go_on)) as site, site.connect() as connection:
-        ask(connection, 1, "/waiting")
-        until(lambda: site.server.active_requests == 1)
-        ask(connection, 2, "/breaking")
-        read_cut(connection, 2)
+        cut_beside_one_that_waits(site, connection, until)
         site.server.stop()
         go_on.set()
         assert connection.response(1).body == b"of another"
@@ -183,10 +182,7 @@ def test_a_stop_ends_a_connection_with_a_cut_request_when_the_others_are_done(se
 def test_what_is_aborted_beside_a_cut_request_ends_the_connection(serving, until):
     go_on = gevent.event.Event()
     with serving(beside(go_on)) as site, site.connect() as connection:
-        ask(connection, 1, "/waiting")
-        until(lambda: site.server.active_requests == 1)
-        ask(connection, 2, "/breaking")
-        read_cut(connection, 2)
+        cut_beside_one_that_waits(site, connection, until)
         connection.send(wire.abort_request(1))
         assert connection.response(1).ended
         connection.wait_closed()
