@@ -38,7 +38,12 @@ from gfcgi.server.phases import Phase
 from gfcgi.server.reports import outside_hub
 from gfcgi.server.request import ServerRequest
 from gfcgi.wsgi.pages import error_page, refusal
-from gfcgi.wsgi.webserver_quirks import may_write_late, overloaded_status, stopping_status
+from gfcgi.wsgi.webserver_quirks import (
+    aborts_what_it_waits_for,
+    may_write_late,
+    overloaded_status,
+    stopping_status,
+)
 
 if TYPE_CHECKING:
     import socket
@@ -419,6 +424,9 @@ class Connection(ConnectionLife):
     def _answer(self, event: ProtocolEvent) -> None:
         """Act on the rarer events."""
         if isinstance(event, AbortRequest):
+            request = self.requests.get(event.request_id)
+            if request is not None and request.whole and aborts_what_it_waits_for(request.params):
+                return
             self._drop(event.request_id, "the Web server has aborted the request")
             self._cut = tuple(cut for cut in self._cut if cut != event.request_id)
             self.output.write(self.core.send_end(event.request_id))

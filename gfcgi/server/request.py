@@ -307,6 +307,11 @@ class ServerRequest:
         return min(self.stdin.window, self.data.window)
 
     @property
+    def whole(self) -> bool:
+        """Whether the ends of all its streams have come."""
+        return self.stdin.ended and (self.data is None or self.data.ended)
+
+    @property
     def waiting_since(self) -> float:
         """The monotonic time (seconds) when the application began to wait for a stream, or 0."""
         return self.stdin.waiting_since or (self.data.waiting_since if self.data else 0.0)

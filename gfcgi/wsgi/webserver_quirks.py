@@ -16,6 +16,7 @@ __all__ = [
     "END",
     "ERROR_LINE_CHARACTERS",
     "SHOWING_STATUS",
+    "aborts_what_it_waits_for",
     "falls_over_lone_stderr",
     "may_write_late",
     "head_limit",
@@ -123,6 +124,17 @@ def may_write_late(params: Mapping[str, str]) -> bool:
     answer. None of those that we know does so, and closing at once saves a turn of the loop.
     """
     return not params.get("SERVER_SOFTWARE", "").startswith(_NEVER_LATE)
+
+
+def aborts_what_it_waits_for(params: Mapping[str, str]) -> bool:
+    """Return whether this Web server may abort a whole request whose answer it still wants.
+
+    All versions of HAProxy so far do so when they stop or reload: ABORT_REQUEST for each request of
+    the transport connection, sent once. The HTTP client gets the answer that comes in spite of it,
+    else 502, or on a kept connection nothing. Where its client leaves, HAProxy sends ABORT_REQUEST
+    only before the end of STDIN.
+    """
+    return params.get("SERVER_SOFTWARE", "")[:7] == "HAProxy"
 
 
 def overloaded_status(status: int, params: Mapping[str, str]) -> int:

@@ -98,11 +98,11 @@ class Site:
         return faults
 
     @contextmanager
-    def running(self) -> Iterator[None]:
+    def running(self) -> Iterator[Site]:
         """Both run, and what goes wrong when they are stopped is a failure. Raises: StartError."""
         self.start()
         try:
-            yield
+            yield self
         finally:
             faults = self.stop()
         assert not faults, faults

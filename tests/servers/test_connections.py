@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import signal
+import socket
 import threading
+from contextlib import ExitStack
 from typing import final
 
 import pytest
@@ -16,7 +19,7 @@ from .connections import established
 from .exchange import raw_request
 from .harness import wait_until
 from .site import Site
-from .webservers import ApacheProxy, Nginx, WebServer
+from .webservers import ApacheProxy, HAProxy, Nginx, WebServer
 
 pytestmark = pytest.mark.servers
 
@@ -145,3 +148,30 @@ def test_graceful_reload_under_load_loses_no_request(
     else:
         assert not load.faults, load.faults[:10]
     assert not site.server.exited()
+
+
+@pytest.mark.parametrize(
+    "server",
+    [HAProxy(), HAProxy(keep_conn=False), HAProxy(multiplex=True)],
+    ids=["kept", "closed", "multiplexed"],
+)
+def test_requests_that_haproxy_aborts_as_it_reloads_are_answered(server: HAProxy) -> None:
+    """It aborts what it sends from then on, and what is on the same connection."""
+    with Site(Column("reloaded", server)).running() as site, ExitStack() as closing:
+        clients = []
+        for _ in range(8):
+            client = socket.create_connection(("127.0.0.1", site.port), 60)
+            closing.callback(client.close)
+            client.sendall(f"GET {site.mount}/sleep?seconds=0.3 HTTP/1.1\r\n".encode())
+            clients.append(client)
+        site.get("/hello")  # its one thread has accepted those before
+
+        def reloaded() -> bool:
+            site.server.send_signal(signal.SIGUSR2)  # its master ignores it before it is ready
+            return "Proxy app stopped" in site.error_log()
+
+        wait_until(reloaded, "the old HAProxy to stop", pause=0.5)
+        for client in clients:
+            client.sendall(b"Host: localhost\r\nConnection: close\r\n\r\n")
+        answers = [client.makefile("rb").read() for client in clients]
+        assert [answer.split()[1] for answer in answers] == [b"200"] * 8

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gevent
 import gevent.event
+import pytest
 import webserver_side as wire
 from wsgi_side import Gate, begin, echo, hello
 
@@ -89,6 +90,57 @@ def test_an_abort_after_the_answer_is_ignored(serving):
         connection.response()
         connection.send(wire.abort_request(1), begin(), wire.stdin(1, b""))
         assert connection.response().body == b"hello"
+
+
+HAPROXY = {"SERVER_SOFTWARE": "HAProxy 2.6.12"}
+
+
+@pytest.mark.parametrize("keep_conn", [True, False], ids=["kept", "closed"])
+def test_a_whole_request_that_haproxy_aborts_as_it_stops_is_answered(serving, keep_conn):
+    gate = Gate()
+    with serving(gate) as site, site.connect() as connection:
+        connection.send(begin(keep_conn=keep_conn, **HAPROXY), wire.stdin(1, b"body"))
+        gate.begun.wait()
+        connection.send(wire.abort_request(1))
+        connection.send(wire.get_values("FCGI_MAX_REQS"))
+        connection.values()
+        assert not gate.environ["gfcgi.aborted"].is_set()
+        gate.open.set()
+        assert connection.response().body == b"through"
+
+
+def test_a_whole_request_that_haproxy_aborts_as_it_stops_may_wait_in_line(serving):
+    gate = Gate()
+    options = {"max_concurrent_requests": 1}
+    with serving(gate, **options) as site, site.connect() as first, site.connect() as second:
+        first.send(begin(**HAPROXY), wire.stdin(1, b""))
+        gate.begun.wait()
+        second.send(begin(**HAPROXY), wire.stdin(1, b""), wire.abort_request(1))
+        gate.open.set()
+        assert first.response().body == b"through"
+        assert second.response().body == b"through"
+
+
+def test_an_upload_that_haproxy_aborts_is_aborted(serving):
+    gate = Gate(echo)
+    with serving(gate) as site, site.connect() as connection:
+        connection.send(begin(**HAPROXY), wire.stdin(1, b"some", end=False))
+        gate.begun.wait()
+        connection.send(wire.abort_request(1))
+        assert connection.response().stdout == b""
+        gate.ended.wait()
+        assert isinstance(gate.error, RequestAborted)
+
+
+def test_a_whole_request_of_haproxy_is_aborted_by_the_end_of_the_connection(serving):
+    gate = Gate(wait_for_the_abort)
+    with serving(gate) as site, site.connect() as connection:
+        connection.send(begin(**HAPROXY), wire.stdin(1, b""))
+        gate.begun.wait()
+        connection.send(wire.abort_request(1))
+        connection.close()
+        gate.ended.wait()
+        assert gate.environ["gfcgi.aborted"].is_set()
 
 
 def test_the_iterable_is_closed_after_an_abort(serving):
