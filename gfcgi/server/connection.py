@@ -115,7 +115,7 @@ class Connection(ConnectionLife):
     def __init__(
         self,
         sock: socket.socket,
-        peer: Callable[[], str],
+        address: object,
         options: Options,
         runners: Runners,
         line: Line,
@@ -125,7 +125,7 @@ class Connection(ConnectionLife):
         on_closed: Callable[[Connection], None],
         own_pages: OwnPages | None = None,
     ) -> None:
-        super().__init__(sock, peer, options, reports, wheel)
+        super().__init__(sock, address, options, reports, wheel)
         self.multiplexed = False
         self.core = ApplicationConnection(
             max_params_bytes=options.max_params_bytes,

@@ -49,15 +49,15 @@ _GONE: Final = "the Web server has closed the transport connection"
 class ConnectionLife(ABC):
     """A socket, what is written on it, and when it ends.
 
-    ``peer`` names the Web server in log lines. The owner of ``wheel`` calls ``check_timeouts`` when
-    the connection is due there.
+    ``address`` is the Web server's, as ``accept`` gives it. The owner of ``wheel`` calls
+    ``check_timeouts`` when the connection is due there.
     """
 
     __slots__ = (
+        "_address",
         "_blocking",
         "_deadlines",
         "_drained_bytes",
-        "_peer",
         "_reports",
         "_transport",
         "_wheel",
@@ -70,7 +70,7 @@ class ConnectionLife(ABC):
     def __init__(
         self,
         sock: socket.socket,
-        peer: Callable[[], str],
+        address: object,
         options: Options,
         reports: Reports,
         wheel: Wheel,
@@ -79,7 +79,7 @@ class ConnectionLife(ABC):
         self.phase = _OPEN
         self.tick = 0
         """The place in the wheel (``deadlines.Timed``)."""
-        self._peer = peer
+        self._address = address
         self._reports = reports
         self._wheel = wheel
         self._transport = Transport(sock, self._write_waits)
@@ -97,6 +97,10 @@ class ConnectionLife(ABC):
     def write_blocked(self) -> bool:
         """Whether a write waits for the Web server to read."""
         return self._transport.write_blocked_since > 0
+
+    def _peer(self) -> str:
+        """Name the Web server in a log line."""
+        return self._transport.peer_name(self._address)
 
     # -- what a connection does besides
 

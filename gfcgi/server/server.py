@@ -20,7 +20,7 @@ from gevent.monkey import get_original
 from gevent.server import StreamServer
 
 from gfcgi import limits
-from gfcgi.addresses import LOOPBACK, Networks, TCPAddress
+from gfcgi.addresses import LOOPBACK, Networks
 from gfcgi.exiting import end_process
 from gfcgi.options import Options
 from gfcgi.printing import listed
@@ -34,7 +34,6 @@ from gfcgi.server.own_pages import OwnPages, Page
 from gfcgi.server.reports import Reports
 from gfcgi.server.time_limit import TimeLimit, plain_stack
 from gfcgi.server.transport import Turn
-from gfcgi.sockets import peer_credentials
 from gfcgi.unfailing_log import Log
 from gfcgi.wsgi.gateway import Application, Gateway
 from gfcgi.wsgi.observed import Observer, Observers
@@ -332,7 +331,7 @@ class Server:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection = Connection(
             sock,
-            functools.partial(_peer_name, sock, address),
+            address,
             self.options,
             self.runners,
             self._line,
@@ -417,14 +416,6 @@ def _answer_within(
     request: Request,
 ) -> None:
     around(request, answer)
-
-
-def _peer_name(sock: socket.socket, address: Any) -> str:
-    """Name the other side in a log line."""
-    if sock.family != socket.AF_UNIX:
-        return str(TCPAddress(address[0], address[1]))
-    peer = peer_credentials(sock)
-    return "UNIX socket" if peer is None else f"UNIX socket, pid {peer.pid}, uid {peer.uid}"
 
 
 class _Acceptor(StreamServer):

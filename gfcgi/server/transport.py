@@ -17,11 +17,15 @@ from typing import TYPE_CHECKING, Any, Final
 from gevent.hub import get_hub
 from gevent.monkey import get_original
 
+from gfcgi.addresses import TCPAddress
+from gfcgi.sockets import peer_credentials
+
 if TYPE_CHECKING:
     from gfcgi.protocol.events import Bytes
 
 __all__ = ["Transport", "Turn"]
 
+_UNIX: Final = socket.AF_UNIX
 _READ, _WRITE = 1, 2
 _POLLIN: Final = select.POLLIN
 _POLLOUT: Final = select.POLLOUT
@@ -93,6 +97,13 @@ class Transport:
         self._turn: Turn | None = None
         self.write_blocked_since = 0.0
         """The monotonic time (seconds) when a write began to wait; 0 while none waits."""
+
+    def peer_name(self, address: Any) -> str:
+        """Name the other side in a log line; ``address`` is as ``accept`` gave it."""
+        if self._socket.family != _UNIX:
+            return str(TCPAddress(address[0], address[1]))
+        peer = peer_credentials(self._socket)
+        return "UNIX socket" if peer is None else f"UNIX socket, pid {peer.pid}, uid {peer.uid}"
 
     def receive_now(self, most: int) -> bytes | None:
         """Return the bytes that are there: b"" at the end, None if a read would wait."""

@@ -14,6 +14,7 @@ import webserver_side as wire
 from wsgi_side import Gate, begin, hello
 
 from gfcgi.server import server as module
+from gfcgi.server import transport
 from gfcgi.server.greenlets import Greenlets
 from gfcgi.server.reports import Reports
 
@@ -174,7 +175,7 @@ def test_where_even_the_peer_cannot_be_named_the_connection_is_closed(two, monke
     def nameless(*values):
         raise AttributeError("SO_PEERCRED")
 
-    monkeypatch.setattr(module, "_peer_name", nameless)
+    monkeypatch.setattr(transport, "peer_credentials", nameless)
     with two() as (_, bad):
         bad.send(wire.record(wire.STDIN, 1, version=9))
         bad.wait_closed()
