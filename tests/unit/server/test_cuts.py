@@ -115,9 +115,13 @@ def beside(go_on):
     return application
 
 
-def ask(connection, request_id, path):
+def ask(connection, request_id, path, upload=b""):
+    """Send a request; with ``upload``, which is the beginning of its body, not the whole of it."""
     values = {"SERVER_SOFTWARE": SERVERS["HAProxy"]}
-    connection.send(begin(request_id, path=path, **values), wire.stdin(request_id, b""))
+    connection.send(
+        begin(request_id, path=path, **values),
+        wire.stdin(request_id, upload, end=not upload),
+    )
 
 
 def read_cut(connection, request_id):
@@ -126,9 +130,9 @@ def read_cut(connection, request_id):
         connection.read_any()
 
 
-def cut_beside_one_that_waits(site, connection, until):
+def cut_beside_one_that_waits(site, connection, until, upload=b""):
     """Have request 2 break off while request 1 waits."""
-    ask(connection, 1, "/waiting")
+    ask(connection, 1, "/waiting", upload)
     until(lambda: site.server.active_requests == 1)
     ask(connection, 2, "/breaking")
     read_cut(connection, 2)
@@ -182,7 +186,7 @@ def test_a_stop_ends_a_connection_with_a_cut_request_when_the_others_are_done(se
 def test_what_is_aborted_beside_a_cut_request_ends_the_connection(serving, until):
     go_on = gevent.event.Event()
     with serving(beside(go_on)) as site, site.connect() as connection:
-        cut_beside_one_that_waits(site, connection, until)
+        cut_beside_one_that_waits(site, connection, until, upload=b"an upload")
         connection.send(wire.abort_request(1))
         assert connection.response(1).ended
         connection.wait_closed()
@@ -224,7 +228,8 @@ def test_a_response_that_its_web_server_has_given_up_is_not_cut(serving, until):
             ended.append(True)
 
     with serving(application) as site, site.connect() as connection:
-        connection.send(begin(SERVER_SOFTWARE=SERVERS["HAProxy"]), wire.stdin(1, b""))
+        connection.send(begin(SERVER_SOFTWARE=SERVERS["HAProxy"]))
+        connection.send(wire.stdin(1, b"an upload", end=False))
         connection.read_any()
         connection.send(wire.abort_request(1))
         assert connection.response().ended
