@@ -44,6 +44,8 @@ _native_sleep: Callable[[float], None] = get_original("time", "sleep")
 
 _BUSY, _LOCKED = 5, 6
 """SQLite's result codes."""
+_TIMEOUT_SECONDS: Final = 5.0
+"""That of ``sqlite3.connect`` where it is told none."""
 
 _BUSY_HANDLER: Final = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int)
 
@@ -134,7 +136,7 @@ class _Library:
 
 
 def _handle(connection: Any) -> int | None:
-    """The ``sqlite3 *`` of a connection: the first of its fields, from Python 3.10 to 3.14.
+    """The ``sqlite3 *`` of a connection: the first of its fields, from Python 3.10 to 3.15.
 
     None once it is closed.
     """
@@ -146,7 +148,7 @@ def change(module: ModuleType) -> None:
     import _sqlite3
 
     try:
-        if sys.implementation.name != "cpython" or sys.version_info >= (3, 15):
+        if sys.implementation.name != "cpython" or sys.version_info >= (3, 16):
             raise OSError("where this Python keeps the database is not known")
         library = _Library(_sqlite3)
     except (OSError, AttributeError) as error:
@@ -181,8 +183,10 @@ def _classes(module: Any, library: _Library) -> tuple[type, type]:
         __doc__ = base.__doc__
         _gfcgi_gate: _Gate | None = None
 
-        def __init__(self, database: Any, timeout: float = 5.0, *rest: Any, **more: Any) -> None:
-            super().__init__(database, timeout, *rest, **more)
+        def __init__(self, database: Any, *arguments: Any, **keywords: Any) -> None:
+            super().__init__(database, *arguments, **keywords)
+            # Python 3.13 warns of arguments without a keyword, and 3.15 has none.
+            timeout = arguments[0] if arguments else keywords.get("timeout", _TIMEOUT_SECONDS)
             self._gfcgi_gate = _Gate(timeout)
             library.ask(self, self._gfcgi_gate)
 

@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
+from importlib.machinery import ModuleSpec, SourceFileLoader
 from types import ModuleType, TracebackType
 from typing import Any, NamedTuple
 
@@ -129,6 +130,10 @@ def _load_file(path: str) -> ModuleType:
     name = stem if extension == ".py" else "__main__"
     module = ModuleType(name)
     module.__file__ = path
+    if name != "__main__":
+        # What shows tracebacks asks it for the lines, and Python 3.15 warns where there is none.
+        module.__loader__ = SourceFileLoader(name, path)
+        module.__spec__ = ModuleSpec(name, module.__loader__, origin=path)
     if name == "__main__" or name not in sys.modules:
         sys.modules[name] = module
     sys.path.insert(0, os.path.dirname(os.path.realpath(path)))

@@ -21,7 +21,7 @@ from pathlib import Path
 from project_copy import ROOT, copy_project
 
 DIST = ROOT / "dist"
-PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
+PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14", "3.15")
 GLIBC = "2.17"
 
 

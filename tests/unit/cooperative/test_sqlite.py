@@ -203,7 +203,7 @@ def test_a_real_thread_waits_in_c(patched):
 
 def test_names_classes_and_factories_are_those_of_the_module(patched):
     script = (
-        "import sqlite3, sqlite3.dbapi2 as dbapi2, _sqlite3\n"
+        "import sys, sqlite3, sqlite3.dbapi2 as dbapi2, _sqlite3\n"
         "from gevent.monkey import get_original\n"
         "base = get_original('sqlite3', 'Connection')\n"
         "assert sqlite3.Connection is dbapi2.Connection is _sqlite3.Connection is not base\n"
@@ -214,8 +214,9 @@ def test_names_classes_and_factories_are_those_of_the_module(patched):
         "class Rows(sqlite3.Cursor):\n"
         "    def execute(self, sql, *rest): return super().execute(sql.replace('?', '2'), *rest)\n"
         "for database in [sqlite3.connect(':memory:'), sqlite3.connect(':memory:', factory=Mine),\n"
-        "        sqlite3.connect(':memory:', 5.0, 0, None, True, Mine), Mine(':memory:'),\n"
-        "        sqlite3.Connection(':memory:'),\n"
+        "        *([] if sys.version_info >= (3, 15) else  # the others by keyword\n"
+        "            [sqlite3.connect(':memory:', 5.0, 0, None, True, Mine)]),\n"
+        "        Mine(':memory:'), sqlite3.Connection(':memory:'),\n"
         "        sqlite3.connect(database=':memory:', timeout=1)]:\n"
         "    assert isinstance(database, sqlite3.Connection) and isinstance(database, base)\n"
         "    cursor = database.execute('select 1')\n"
@@ -239,6 +240,19 @@ def test_names_classes_and_factories_are_those_of_the_module(patched):
     )
     said = ["not", "called", "<class", "'sqlite3.Connection'>", "Cursor"]
     assert patched(script) == said
+
+
+def test_it_makes_no_warnings_of_its_own(patched):
+    """As Python 3.13 warns of arguments without a keyword."""
+    script = (
+        "import sqlite3\n"
+        "for keywords in ({}, {'timeout': 2}, {'isolation_level': None, 'uri': True}):\n"
+        "    database = sqlite3.connect(':memory:', **keywords)\n"
+        "    sqlite3.Connection(':memory:', **keywords).close()\n"
+        "    print(database.execute('pragma busy_timeout').fetchone()[0])\n"
+        "    database.close()\n"
+    )
+    assert patched(script, PYTHONWARNINGS="error") == ["5000", "2000", "5000"]
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="since Python 3.12")

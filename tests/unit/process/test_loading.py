@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from importlib import import_module
 
@@ -94,6 +95,15 @@ def test_a_py_file_is_a_module_of_its_own_name(write):
         "gfcgi_t5.py", "import sys\napp = lambda *_: (__name__, sys.modules[__name__].app is app)\n"
     )
     assert load("gfcgi_t5.py").application() == ("gfcgi_t5", True)
+
+
+def test_a_py_file_has_a_loader_that_tells_its_lines(write):
+    """Since Python 3.15 what shows a traceback through a module without one warns."""
+    path = write("gfcgi_t5.py", "# encoding: latin-1\nwhat = 'caf\xe9'\n" + APPLICATION)
+    loaded = sys.modules[load(f"{path}:application").application.__module__]
+    assert loaded.__spec__.loader is loaded.__loader__
+    assert loaded.__spec__.name == "gfcgi_t5"
+    assert inspect.getsource(loaded.application) == APPLICATION
 
 
 def test_a_py_file_does_not_take_the_place_of_a_module_in_use(write):
