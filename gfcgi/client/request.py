@@ -135,7 +135,7 @@ class Exchange:
             self.close()
 
     def send_abort(self) -> None:
-        """Send ABORT_REQUEST (FastCGI 1.0 §5.4), as HAProxy does before it closes."""
+        """Send ABORT_REQUEST (FastCGI 1.0 §5.4), as HAProxy does while STDIN is on its way."""
         for buffer in self._core.send(AbortRequest(self._request_id)):
             self._write(buffer)
 

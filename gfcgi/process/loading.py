@@ -134,6 +134,7 @@ def _load_file(path: str) -> ModuleType:
         # What shows tracebacks asks it for the lines, and Python 3.15 warns where there is none.
         module.__loader__ = SourceFileLoader(name, path)
         module.__spec__ = ModuleSpec(name, module.__loader__, origin=path)
+        module.__spec__.has_location = True
     if name == "__main__" or name not in sys.modules:
         sys.modules[name] = module
     sys.path.insert(0, os.path.dirname(os.path.realpath(path)))

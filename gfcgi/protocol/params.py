@@ -59,7 +59,7 @@ class _Expected:
         """Neighbours that are constant, or are not: where they are, their encoding and what it
         decodes to; and of both kinds the names and the lengths of the names."""
         self.misses = 0
-        """Requests of which less than a half was as expected."""
+        """Requests of which less than four fifths was as expected."""
 
     def missed(self, params: dict[str, str]) -> None:
         """Learn from ``params``, which were not as expected; but not every time."""
@@ -152,7 +152,7 @@ def decode_params(
     if position != end:
         raise _overrun()
     if count == len(params):
-        if count > 2 * as_expected:
+        if 4 * count > 5 * as_expected:
             _expected.missed(params)
         return params, ()
     return _first_and_repeated(decode_pairs(block))

@@ -131,6 +131,18 @@ def test_requests_share_what_the_web_server_says_of_itself_and_nothing_that_a_cl
     assert same == ["DOCUMENT_ROOT", "SERVER_NAME"]
 
 
+def test_the_names_of_other_clients_are_learnt_too():
+    server = {f"SERVER_{number}": "" for number in range(20)}
+    for _ in range(32):
+        decode_params(wire.pairs({**server, "HTTP_HOST": "probe"}))
+    browser = {**server, "HTTP_HOST": "x", **{f"HTTP_{number}": "" for number in range(12)}}
+    block = wire.pairs(browser)
+    for _ in range(32):
+        decode_params(block)
+    (first, _), (second, _) = decode_params(block), decode_params(block)
+    assert list(map(id, first)) == list(map(id, second))
+
+
 def test_a_constant_that_changes_is_what_it_is_now():
     host = {"SERVER_NAME": "example.org", "SERVER_PORT": "80"}
     for _ in range(32):

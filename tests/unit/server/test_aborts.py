@@ -109,13 +109,16 @@ def test_a_whole_request_that_haproxy_aborts_as_it_stops_is_answered(serving, ke
         assert connection.response().body == b"through"
 
 
-def test_a_whole_request_that_haproxy_aborts_as_it_stops_may_wait_in_line(serving):
+def test_a_whole_request_that_haproxy_aborts_as_it_stops_may_wait_in_line(serving, until):
     gate = Gate()
     options = {"max_concurrent_requests": 1}
     with serving(gate, **options) as site, site.connect() as first, site.connect() as second:
         first.send(begin(**HAPROXY), wire.stdin(1, b""))
         gate.begun.wait()
         second.send(begin(**HAPROXY), wire.stdin(1, b""), wire.abort_request(1))
+        second.send(wire.get_values("FCGI_MAX_REQS"))
+        until(lambda: site.server.waiting_requests == 1)
+        second.values()
         gate.open.set()
         assert first.response().body == b"through"
         assert second.response().body == b"through"
