@@ -184,8 +184,8 @@ def _classes(module: Any, library: _Library) -> tuple[type, type]:
         _gfcgi_gate: _Gate | None = None
 
         def __init__(self, database: Any, *arguments: Any, **keywords: Any) -> None:
+            # As they came: Python 3.13 warns of arguments without a keyword, and 3.15 has none.
             super().__init__(database, *arguments, **keywords)
-            # Python 3.13 warns of arguments without a keyword, and 3.15 has none.
             timeout = arguments[0] if arguments else keywords.get("timeout", _TIMEOUT_SECONDS)
             self._gfcgi_gate = _Gate(timeout)
             library.ask(self, self._gfcgi_gate)

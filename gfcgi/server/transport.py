@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Transport", "Turn"]
 
-_UNIX: Final = socket.AF_UNIX
 _READ, _WRITE = 1, 2
 _POLLIN: Final = select.POLLIN
 _POLLOUT: Final = select.POLLOUT
@@ -100,7 +99,7 @@ class Transport:
 
     def peer_name(self, address: Any) -> str:
         """Name the other side in a log line; ``address`` is as ``accept`` gave it."""
-        if self._socket.family != _UNIX:
+        if self._socket.family != socket.AF_UNIX:
             return str(TCPAddress(address[0], address[1]))
         peer = peer_credentials(self._socket)
         return "UNIX socket" if peer is None else f"UNIX socket, pid {peer.pid}, uid {peer.uid}"

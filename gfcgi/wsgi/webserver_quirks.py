@@ -126,6 +126,11 @@ def may_write_late(params: Mapping[str, str]) -> bool:
     return not params.get("SERVER_SOFTWARE", "").startswith(_NEVER_LATE)
 
 
+def _is_haproxy(params: Mapping[str, str]) -> bool:
+    # Not ``recognise``, which wants them as they arrived: here they may be the application's.
+    return params.get("SERVER_SOFTWARE", "")[:7] == "HAProxy"
+
+
 def aborts_what_it_waits_for(params: Mapping[str, str]) -> bool:
     """Return whether this Web server may abort a whole request whose answer it still wants.
 
@@ -134,7 +139,7 @@ def aborts_what_it_waits_for(params: Mapping[str, str]) -> bool:
     else 502, or on a kept connection nothing. Where its client leaves, HAProxy sends ABORT_REQUEST
     only before the end of STDIN.
     """
-    return params.get("SERVER_SOFTWARE", "")[:7] == "HAProxy"
+    return _is_haproxy(params)
 
 
 def overloaded_status(status: int, params: Mapping[str, str]) -> int:
@@ -143,7 +148,7 @@ def overloaded_status(status: int, params: Mapping[str, str]) -> int:
     All versions of HAProxy so far close the transport connection on OVERLOADED; then the other
     requests on it get 502. The page still says 503.
     """
-    if status == ProtocolStatus.OVERLOADED and params.get("SERVER_SOFTWARE", "")[:7] == "HAProxy":
+    if status == ProtocolStatus.OVERLOADED and _is_haproxy(params):
         return ProtocolStatus.REQUEST_COMPLETE
     return status
 
@@ -154,7 +159,7 @@ def stopping_status(params: Mapping[str, str]) -> int:
     With CANT_MPX_CONN HAProxy passes the answer on as it is, and sends nothing more on a connection
     on which requests are active. Other Web servers take no status but REQUEST_COMPLETE for success.
     """
-    if params.get("SERVER_SOFTWARE", "")[:7] == "HAProxy":
+    if _is_haproxy(params):
         return ProtocolStatus.CANT_MPX_CONN
     return ProtocolStatus.REQUEST_COMPLETE
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import signal
-import socket
 import threading
 from contextlib import ExitStack
 from typing import final
@@ -16,7 +15,7 @@ from .applications import Bound
 from .bursts import sleepers
 from .columns import PROCESS_EACH, Column
 from .connections import established
-from .exchange import raw_request
+from .exchange import raw_request, raw_socket
 from .harness import wait_until
 from .site import Site
 from .webservers import ApacheProxy, HAProxy, Nginx, WebServer
@@ -160,8 +159,7 @@ def test_requests_that_haproxy_aborts_as_it_reloads_are_answered(server: HAProxy
     with Site(Column("reloaded", server)).running() as site, ExitStack() as closing:
         clients = []
         for _ in range(8):
-            client = socket.create_connection(("127.0.0.1", site.port), 60)
-            closing.callback(client.close)
+            client = closing.enter_context(raw_socket(site.port))
             client.sendall(f"GET {site.mount}/sleep?seconds=0.3 HTTP/1.1\r\n".encode())
             clients.append(client)
         site.get("/hello")  # its one thread has accepted those before

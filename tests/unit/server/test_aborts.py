@@ -111,8 +111,8 @@ def test_a_whole_request_that_haproxy_aborts_as_it_stops_is_answered(serving, ke
 
 def test_a_whole_request_that_haproxy_aborts_as_it_stops_may_wait_in_line(serving, until):
     gate = Gate()
-    options = {"max_concurrent_requests": 1}
-    with serving(gate, **options) as site, site.connect() as first, site.connect() as second:
+    serves = serving(gate, max_concurrent_requests=1)
+    with serves as site, site.connect() as first, site.connect() as second:
         first.send(begin(**HAPROXY), wire.stdin(1, b""))
         gate.begun.wait()
         second.send(begin(**HAPROXY), wire.stdin(1, b""), wire.abort_request(1))
